@@ -1,0 +1,281 @@
+//! Clients: the stored record of a program that asks for tokens (RFC 6749 §2).
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use time::OffsetDateTime;
+
+use super::error::{GrantError, RecordError};
+use super::scope::Scope;
+
+/// A client identifier (RFC 6749 §2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// Wraps an identifier as stored or as sent.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The identifier as it goes over the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Whether a client can keep a secret (RFC 6749 §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientType {
+    /// It cannot: it names itself only.
+    Public,
+    /// It can: it authenticates with its secret.
+    Confidential,
+}
+
+impl ClientType {
+    /// The registered name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Confidential => "confidential",
+        }
+    }
+
+    /// Reads the registered name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "public" => Some(Self::Public),
+            "confidential" => Some(Self::Confidential),
+            _ => None,
+        }
+    }
+}
+
+/// A grant type we serve (RFC 6749 §4.3, §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantType {
+    /// Resource owner password credentials.
+    Password,
+    /// Refreshing an access token.
+    RefreshToken,
+}
+
+impl GrantType {
+    /// Each grant type we serve.
+    pub const ALL: [Self; 2] = [Self::Password, Self::RefreshToken];
+
+    /// The registered `grant_type` value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::RefreshToken => "refresh_token",
+        }
+    }
+
+    /// Reads a `grant_type` value.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|grant_type| grant_type.as_str() == name)
+    }
+}
+
+/// The SHA-256 of a client secret. Secrets are generated with 256 bits, so a slow hash would
+/// protect nothing and throttle the endpoint.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretHash(pub [u8; 32]);
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
+    }
+}
+
+/// A stored client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Identifier.
+    pub id: ClientId,
+    /// Public or confidential.
+    pub client_type: ClientType,
+    /// What people call it; empty for a taken-over one.
+    pub name: String,
+    /// The grant types it may use.
+    pub allowed_grant_types: Vec<GrantType>,
+    /// The scope it may ask for.
+    pub allowed_scope: Scope,
+    /// The scope it gets when it asks for none.
+    pub default_scope: Scope,
+    /// Hashes of its live secrets; none for a public client.
+    pub secrets: Vec<SecretHash>,
+    /// A disabled client gets no tokens.
+    pub is_disabled: bool,
+    /// When the record was made.
+    pub created_at: OffsetDateTime,
+}
+
+/// What a new client may say of itself.
+#[derive(Clone, Debug)]
+pub struct ClientRegistration {
+    /// Public or confidential.
+    pub client_type: ClientType,
+    /// What people call it, at most 256 bytes.
+    pub name: String,
+    /// The grant types it may use.
+    pub allowed_grant_types: Vec<GrantType>,
+    /// The scope it may ask for.
+    pub allowed_scope: Scope,
+    /// The scope it gets when it asks for none.
+    pub default_scope: Scope,
+}
+
+impl ClientRegistration {
+    /// A public or confidential client as the console makes it: every grant type, no scope.
+    pub fn new(client_type: ClientType) -> Self {
+        Self {
+            client_type,
+            name: String::new(),
+            allowed_grant_types: GrantType::ALL.to_vec(),
+            allowed_scope: Scope::default(),
+            default_scope: Scope::default(),
+        }
+    }
+
+    /// Checks what was asked for.
+    ///
+    /// # Errors
+    /// [`RecordError::ClientName`] and [`RecordError::DefaultScope`], as they say.
+    pub fn check(&self) -> Result<(), RecordError> {
+        if self.name.len() > 256 || self.name.chars().any(char::is_control) {
+            return Err(RecordError::ClientName);
+        }
+        if !self.default_scope.is_subset_of(&self.allowed_scope) {
+            return Err(RecordError::DefaultScope);
+        }
+        Ok(())
+    }
+}
+
+impl Client {
+    /// Authenticates the client by the hash of the secret it sent (RFC 6749 §2.3.1, §3.2.1).
+    ///
+    /// # Errors
+    /// [`GrantError::InvalidClient`] when it is disabled, when a confidential client sent no
+    /// secret or a wrong one, or when a public client sent any.
+    pub fn authenticate(&self, sent: Option<&SecretHash>) -> Result<(), GrantError> {
+        let is_authentic = match (self.client_type, sent) {
+            (ClientType::Public, sent) => sent.is_none(),
+            (ClientType::Confidential, None) => false,
+            (ClientType::Confidential, Some(sent)) => {
+                let one_matches = |found, own: &SecretHash| found | own.0.ct_eq(&sent.0);
+                self.secrets
+                    .iter()
+                    .fold(subtle::Choice::from(0), one_matches)
+                    .into()
+            }
+        };
+        if is_authentic && !self.is_disabled {
+            Ok(())
+        } else {
+            Err(GrantError::InvalidClient)
+        }
+    }
+
+    /// Whether it may use `grant_type`.
+    ///
+    /// # Errors
+    /// [`GrantError::UnauthorizedClient`] when it may not.
+    pub fn check_grant_type(&self, grant_type: GrantType) -> Result<(), GrantError> {
+        if self.allowed_grant_types.contains(&grant_type) {
+            Ok(())
+        } else {
+            Err(GrantError::UnauthorizedClient)
+        }
+    }
+
+    /// The scope it gets for what it asked (RFC 6749 §3.3): its default when it asked for none.
+    ///
+    /// # Errors
+    /// [`GrantError::InvalidScope`] when it asked for more than it may.
+    pub fn grant_scope(&self, asked: &Scope) -> Result<Scope, GrantError> {
+        if asked.is_empty() {
+            return Ok(self.default_scope.clone());
+        }
+        if asked.is_subset_of(&self.allowed_scope) {
+            Ok(asked.clone())
+        } else {
+            Err(GrantError::InvalidScope)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(client_type: ClientType, secrets: &[[u8; 32]]) -> Client {
+        Client {
+            id: ClientId::new("c"),
+            client_type,
+            name: String::new(),
+            allowed_grant_types: vec![GrantType::Password],
+            allowed_scope: Scope::parse("read write").unwrap(),
+            default_scope: Scope::parse("read").unwrap(),
+            secrets: secrets.iter().map(|hash| SecretHash(*hash)).collect(),
+            is_disabled: false,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_confidential_client_needs_one_of_its_secrets() {
+        let client = client(ClientType::Confidential, &[[1; 32], [2; 32]]);
+        assert!(client.authenticate(Some(&SecretHash([2; 32]))).is_ok());
+        assert!(client.authenticate(Some(&SecretHash([3; 32]))).is_err());
+        assert!(client.authenticate(None).is_err());
+    }
+
+    #[test]
+    fn a_public_client_that_sends_a_secret_is_refused() {
+        let client = client(ClientType::Public, &[]);
+        assert!(client.authenticate(None).is_ok());
+        assert!(client.authenticate(Some(&SecretHash([1; 32]))).is_err());
+    }
+
+    #[test]
+    fn a_disabled_client_is_refused() {
+        let client = Client {
+            is_disabled: true,
+            ..client(ClientType::Public, &[])
+        };
+        assert_eq!(client.authenticate(None), Err(GrantError::InvalidClient));
+    }
+
+    #[test]
+    fn scope_is_defaulted_narrowed_or_refused() {
+        let client = client(ClientType::Public, &[]);
+        assert_eq!(
+            client.grant_scope(&Scope::default()).unwrap().to_string(),
+            "read"
+        );
+        let write = Scope::parse("write").unwrap();
+        assert_eq!(client.grant_scope(&write).unwrap(), write);
+        let wide = Scope::parse("read admin").unwrap();
+        assert_eq!(client.grant_scope(&wide), Err(GrantError::InvalidScope));
+    }
+
+    #[test]
+    fn a_grant_type_outside_the_registration_is_unauthorized() {
+        let client = client(ClientType::Public, &[]);
+        assert!(client.check_grant_type(GrantType::Password).is_ok());
+        let refused = client.check_grant_type(GrantType::RefreshToken);
+        assert_eq!(refused, Err(GrantError::UnauthorizedClient));
+    }
+}

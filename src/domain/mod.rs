@@ -1,0 +1,10 @@
+//! Types and rules of OAuth 2.0 as we serve it: no async, no input or output.
+//!
+//! What does not live here: JSON and BSON shapes (`http::wire`, `stores`), wall time (`clock`).
+
+pub mod client;
+pub mod error;
+pub mod grant;
+pub mod scope;
+pub mod token;
+pub mod user;

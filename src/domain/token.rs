@@ -1,0 +1,203 @@
+//! Tokens: the secret values, the records of what they grant, and the memory of their ends.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use subtle::ConstantTimeEq;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::client::ClientId;
+use super::scope::Scope;
+use super::user::UserId;
+
+/// How many letters and digits a token has: 30, that is 178 bits (RFC 6749 §10.10 asks for 160).
+pub const TOKEN_LENGTH: usize = 30;
+
+/// The secret text of an access or refresh token: 30 ASCII letters and digits. Never printed.
+#[derive(Clone)]
+pub struct TokenValue(Zeroizing<String>);
+
+impl TokenValue {
+    /// Reads a token somebody sent or a store kept; `None` when it cannot be one of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_token =
+            text.len() == TOKEN_LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_token.then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The token itself: for stores and the answer to the client that it was issued to.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
+    }
+}
+
+impl PartialEq for TokenValue {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for TokenValue {}
+
+impl Hash for TokenValue {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_bytes().hash(state);
+    }
+}
+
+/// The identifier of a stored record: a BSON `ObjectId`, 24 hex digits where it is text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordId(pub [u8; 12]);
+
+impl RecordId {
+    /// Reads 24 hex digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 12];
+        if text.len() != 24 || !text.is_ascii() {
+            return None;
+        }
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+        }
+        // `from_str_radix` would take a sign.
+        text.bytes()
+            .all(|b| b.is_ascii_hexdigit())
+            .then_some(Self(bytes))
+    }
+
+    /// When it was made: its first four bytes are seconds since 1970.
+    pub fn created_at(self) -> OffsetDateTime {
+        let [a, b, c, d, ..] = self.0;
+        let seconds = i64::from(u32::from_be_bytes([a, b, c, d]));
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+/// One login and all the tokens refreshed from it. Reuse of a spent refresh token ends them all
+/// (RFC 9700 §4.14.2).
+pub type FamilyId = RecordId;
+
+/// What a live access token stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The resource owner; `None` for a token that a client got for itself.
+    pub user: Option<GrantUser>,
+    /// The client it was issued to.
+    pub client_id: ClientId,
+    /// What it allows.
+    pub scope: Scope,
+    /// When it was issued.
+    pub issued_at: OffsetDateTime,
+    /// The instant from which it is no longer accepted.
+    pub expires_at: OffsetDateTime,
+}
+
+/// The resource owner of a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantUser {
+    /// Identifier.
+    pub id: UserId,
+    /// Login name.
+    pub username: String,
+}
+
+/// A live token pair as the truth keeps it: one record for a user and client.
+#[derive(Clone, Debug)]
+pub struct TokenRecord {
+    /// Identifier of the record.
+    pub id: RecordId,
+    /// The access token.
+    pub access_token: TokenValue,
+    /// The refresh token that goes with it.
+    pub refresh_token: Option<TokenValue>,
+    /// The client both were issued to.
+    pub client_id: ClientId,
+    /// The resource owner.
+    pub user_id: Option<UserId>,
+    /// What was granted.
+    pub scope: Scope,
+    /// When the access token was issued.
+    pub issued_at: OffsetDateTime,
+    /// When the access token ends.
+    pub expires_at: OffsetDateTime,
+    /// When the refresh token ends; `None` is never.
+    pub refresh_expires_at: Option<OffsetDateTime>,
+    /// The login it descends from.
+    pub family: FamilyId,
+    /// The refresh token this pair was chosen by, while its answer may have been lost.
+    pub rotated_from: Option<RotatedFrom>,
+}
+
+/// The refresh token that was spent for the present pair.
+#[derive(Clone, Debug)]
+pub struct RotatedFrom {
+    /// The spent refresh token.
+    pub refresh_token: TokenValue,
+    /// When it was spent.
+    pub at: OffsetDateTime,
+}
+
+/// The memory of a pair's end, written before the end itself and kept until nobody could present
+/// either token any more.
+#[derive(Clone, Debug)]
+pub struct EndedToken {
+    /// The access token that no longer counts.
+    pub access_token: TokenValue,
+    /// The refresh token that was spent or revoked with it.
+    pub refresh_token: Option<TokenValue>,
+    /// The family to end when the refresh token is presented again.
+    pub family: FamilyId,
+    /// When it ended.
+    pub ended_at: OffsetDateTime,
+    /// From when on the memory may go.
+    pub forget_at: OffsetDateTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_thirty_letters_and_digits_are_a_token() {
+        assert!(TokenValue::parse("sx2Rz0vVFVRQBCFVCTwXINPjSswq1W").is_some());
+        for bad in [
+            "",
+            "short",
+            "sx2Rz0vVFVRQBCFVCTwXINPjSswq1",
+            "sx2Rz0vVFVRQBCFVCTwXINPjSswq1W0",
+        ] {
+            assert!(TokenValue::parse(bad).is_none(), "{bad:?}");
+        }
+        assert!(TokenValue::parse("sx2Rz0vVFVRQBCFVCTwXINPjSswq1-").is_none());
+    }
+
+    #[test]
+    fn a_token_never_prints_itself() {
+        let token = TokenValue::parse("sx2Rz0vVFVRQBCFVCTwXINPjSswq1W").unwrap();
+        assert_eq!(format!("{token:?}"), "***");
+    }
+
+    #[test]
+    fn a_record_identifier_survives_its_text() {
+        let id = RecordId::parse("6b049213eb1acd78e9075d3b").unwrap();
+        assert_eq!(id.to_string(), "6b049213eb1acd78e9075d3b");
+        assert_eq!(id.created_at().year(), 2026);
+        assert!(RecordId::parse("+b049213eb1acd78e9075d3b").is_none());
+        assert!(RecordId::parse("6b049213eb1acd78e9075d3").is_none());
+    }
+}

@@ -1,0 +1,182 @@
+//! What the stores promise. The truth (MongoDB, or one file on disk) keeps [`UserStore`],
+//! [`ClientStore`], [`TokenStore`] and [`SecretStore`]; Redis keeps the fast copy of live tokens.
+//!
+//! Every decision that must be made once is one conditional operation here: a unique name, the
+//! single use of a refresh token, one live pair for a user and client. Batches keep their order:
+//! the n-th answer belongs to the n-th question. A write that answers `Ok` is durable (majority
+//! and journaled in MongoDB, synced to disk in the file). Methods have the drivers' deadlines;
+//! the caller adds its own.
+//!
+//! What does not live here: which tokens are live (`domain`), who waits for whom (`actors`).
+
+pub mod embedded;
+pub mod error;
+pub mod mongo;
+pub mod redis;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::domain::client::{Client, ClientId};
+use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord, TokenValue};
+use crate::domain::user::{NewUser, User, UserId};
+use error::{InsertError, StoreError};
+
+/// The truth, as one value to hand on.
+#[derive(Clone)]
+pub struct Truth {
+    /// Users.
+    pub users: Arc<dyn UserStore>,
+    /// Clients.
+    pub clients: Arc<dyn ClientStore>,
+    /// Token pairs and the memory of their ends.
+    pub tokens: Arc<dyn TokenStore>,
+    /// Secrets that all servers share.
+    pub secrets: Arc<dyn SecretStore>,
+}
+
+/// Users: read at each login, since another server may change them at any moment.
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// The user of this name, compared byte for byte.
+    async fn find_user(&self, username: &str) -> Result<Option<User>, StoreError>;
+
+    /// The users of these identifiers.
+    async fn find_users_by_id(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError>;
+
+    /// Stores a new user; at most one of any number of servers succeeds with a name.
+    async fn insert_user(&self, user: &NewUser) -> Result<User, InsertError>;
+
+    /// Up to `limit` users by identifier, those after `after`.
+    async fn list_users(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<User>, StoreError>;
+
+    /// How many users there are.
+    async fn count_users(&self) -> Result<u64, StoreError>;
+}
+
+/// Clients.
+#[async_trait]
+pub trait ClientStore: Send + Sync {
+    /// The client of this identifier.
+    async fn find_client(&self, id: &ClientId) -> Result<Option<Client>, StoreError>;
+
+    /// Stores a new client.
+    async fn insert_client(&self, client: &Client) -> Result<(), InsertError>;
+
+    /// Up to `limit` clients by client identifier, those after `after`.
+    async fn list_clients(
+        &self,
+        after: Option<&ClientId>,
+        limit: usize,
+    ) -> Result<Vec<Client>, StoreError>;
+
+    /// How many clients there are.
+    async fn count_clients(&self) -> Result<u64, StoreError>;
+}
+
+/// A conditional write of one token record.
+#[derive(Clone, Debug)]
+pub enum TokenWrite {
+    /// Stores a record where the user and client have none.
+    Insert(TokenRecord),
+    /// Puts `record` in the place of the one that was read, if it is still as it was read.
+    Replace {
+        /// What must still be there.
+        expected: ExpectedRecord,
+        /// What comes in its place, under the same identifier.
+        record: TokenRecord,
+    },
+    /// Removes the record that was read, if it is still as it was read.
+    Delete {
+        /// What must still be there.
+        expected: ExpectedRecord,
+    },
+}
+
+/// Names one record in one state: what a conditional write is conditional on.
+#[derive(Clone, Debug)]
+pub struct ExpectedRecord {
+    /// Identifier of the record.
+    pub id: RecordId,
+    /// Its access token when it was read.
+    pub access_token: TokenValue,
+    /// Its refresh token when it was read.
+    pub refresh_token: Option<TokenValue>,
+}
+
+impl From<&TokenRecord> for ExpectedRecord {
+    fn from(record: &TokenRecord) -> Self {
+        Self {
+            id: record.id,
+            access_token: record.access_token.clone(),
+            refresh_token: record.refresh_token.clone(),
+        }
+    }
+}
+
+/// Token pairs and the memory of their ends.
+#[async_trait]
+pub trait TokenStore: Send + Sync {
+    /// What these access tokens stand for: `None` when there is no such token, or its user or
+    /// client is gone or disabled. An expired token is still told, with its `expires_at`.
+    async fn find_grants(&self, tokens: &[TokenValue]) -> Result<Vec<Option<Grant>>, StoreError>;
+
+    /// The records of these access tokens, whatever became of their users.
+    async fn find_by_access_token(
+        &self,
+        tokens: &[TokenValue],
+    ) -> Result<Vec<Option<TokenRecord>>, StoreError>;
+
+    /// The records whose present refresh token, or the one spent for it (`rotated_from`), is
+    /// among these. The present one wins.
+    async fn find_by_refresh_token(
+        &self,
+        tokens: &[TokenValue],
+    ) -> Result<Vec<Option<TokenRecord>>, StoreError>;
+
+    /// The one record of each user and client.
+    async fn find_by_session(
+        &self,
+        sessions: &[(ClientId, UserId)],
+    ) -> Result<Vec<Option<TokenRecord>>, StoreError>;
+
+    /// All records of these families.
+    async fn find_by_family(&self, families: &[FamilyId]) -> Result<Vec<TokenRecord>, StoreError>;
+
+    /// Does each write whose condition holds, and tells for each whether it was done. A record
+    /// that another write replaced right after may be told as not done.
+    async fn write(&self, writes: &[TokenWrite]) -> Result<Vec<bool>, StoreError>;
+
+    /// Remembers ends, before the writes that bring them about. The same end twice is once.
+    async fn remember_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError>;
+
+    /// The families of those refresh tokens that are remembered as ended.
+    async fn find_ended_families(
+        &self,
+        refresh_tokens: &[TokenValue],
+    ) -> Result<Vec<Option<FamilyId>>, StoreError>;
+
+    /// The access tokens whose end was remembered at `since` or later. An end is remembered
+    /// before it happens, so a live token may be among them.
+    async fn ends_since(&self, since: OffsetDateTime) -> Result<Vec<TokenValue>, StoreError>;
+
+    /// Whether the store can be reached now.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Secrets that every server on this store shares, such as the key of the console's forms.
+#[async_trait]
+pub trait SecretStore: Send + Sync {
+    /// The secret of this name; `candidate` becomes it when there is none yet.
+    async fn find_or_insert_secret(
+        &self,
+        name: &'static str,
+        candidate: [u8; 32],
+    ) -> Result<[u8; 32], StoreError>;
+}
