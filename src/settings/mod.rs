@@ -2,6 +2,7 @@
 //!
 //! What does not live here: reading sources (`sources`), the table of keys (`keys`).
 
+pub mod keys;
 pub mod secret;
 
 use std::net::SocketAddr;
