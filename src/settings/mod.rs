@@ -1,9 +1,23 @@
 //! Settings: validated, with real types. One struct per section, passed by value to its owner.
 //!
-//! What does not live here: reading sources (`sources`), the table of keys (`keys`).
+//! What does not live here: the table of keys (`keys`), reading sources (`sources`), checking
+//! values (`load` and one file per section).
 
+mod config_file;
+mod endpoints;
+pub mod fault;
 pub mod keys;
+mod layers;
+pub mod load;
+mod mongo;
+mod reader;
+mod redact;
+mod redis;
 pub mod secret;
+mod server;
+pub mod sources;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -100,7 +114,7 @@ pub enum RedisTopology {
     /// Each endpoint (a `redis://`, `rediss://` or `unix://` address) owns an equal range of the
     /// 16,384 slots.
     Endpoints(Vec<Secret>),
-    /// A Redis Cluster, found from any of these `redis://host:port` addresses.
+    /// A Redis Cluster, found from any of these `redis://` or `rediss://` addresses.
     Cluster(Vec<Secret>),
 }
 

@@ -1,0 +1,197 @@
+//! From sources to settings: every section is read, every fault told.
+
+use std::time::Duration;
+
+use super::endpoints::endpoints;
+use super::fault::{Origin, SettingsError, Wrong};
+use super::keys::{self, KEYS, Key};
+use super::mongo::mongo;
+use super::reader::{Reader, boolean, number, path, socket_address};
+use super::redact;
+use super::redis::redis;
+use super::server::{log, management, server};
+use super::sources::{Mode, Sources};
+use super::{PasswordSettings, Settings, StoreSettings, TlsSettings, TokenSettings};
+
+/// Settings with the story of how they came to be.
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Every key with its value, for `sentinel settings`.
+    pub effective: Vec<EffectiveSetting>,
+    /// What works but should not stay so, for the log; without secrets.
+    pub warnings: Vec<String>,
+}
+
+/// The value of one key, as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectiveSetting {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, secrets redacted.
+    pub shown: String,
+    /// Where it was set.
+    pub origin: Origin,
+}
+
+impl Settings {
+    /// Loads and checks all settings.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with every fault of the file, of unknown keys and of values.
+    pub fn load(sources: &Sources) -> Result<Loaded, SettingsError> {
+        let mut reader = Reader::new(sources.collect());
+        match read(&mut reader) {
+            Some(settings) if reader.faults.is_empty() => Ok(Loaded {
+                effective: KEYS
+                    .iter()
+                    .map(|key| effective(key, &reader, &settings))
+                    .collect(),
+                warnings: reader.warnings,
+                settings,
+            }),
+            _ => Err(SettingsError {
+                faults: reader.faults,
+            }),
+        }
+    }
+
+    /// Loads settings from the environment and `sentinel.toml` of the working directory, with
+    /// the defaults of production. Warnings are logged.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn from_environment() -> Result<Self, SettingsError> {
+        let loaded = Self::load(&Sources::from_process(Mode::Serve, Vec::new(), None))?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(loaded.settings)
+    }
+}
+
+fn read(reader: &mut Reader) -> Option<Settings> {
+    // Everything is read before the first `?`, so that all faults are told at once.
+    let data_dir = reader.required(&keys::DATA_DIR, path);
+    let server = server(reader, data_dir.as_deref());
+    let is_plain = server
+        .as_ref()
+        .map(|server| matches!(server.tls, TlsSettings::Off));
+    let endpoints = endpoints(reader, is_plain);
+    let store = store(reader);
+    let tokens = tokens(reader);
+    let passwords = passwords(reader);
+    let management = management(reader);
+    let templates = reader.required(&keys::TEMPLATES, path);
+    let log = log(reader);
+    let metrics_listen = reader.optional(&keys::METRICS_LISTEN, socket_address);
+    Some(Settings {
+        endpoints: endpoints?,
+        store: store?,
+        tokens: tokens?,
+        passwords: passwords?,
+        management: management?,
+        server: server?,
+        templates: templates?,
+        log: log?,
+        metrics_listen: metrics_listen?,
+        data_dir: data_dir?,
+    })
+}
+
+enum StoreKind {
+    MongoDb,
+    Embedded,
+}
+
+fn store(reader: &mut Reader) -> Option<StoreSettings> {
+    let kind = reader.required(&keys::STORE, |text| match text {
+        "mongodb" => Ok(StoreKind::MongoDb),
+        "embedded" => Ok(StoreKind::Embedded),
+        _ => Err(Wrong::new("is not a store", "write mongodb or embedded")),
+    });
+    let may_be_insecure = reader.required(&keys::ALLOW_INSECURE_STORES, boolean);
+    match kind? {
+        StoreKind::Embedded => {
+            for key in [&keys::REDIS_URL, &keys::MONGO_URI, &keys::MONGO_HOST] {
+                if reader.is_set(key) {
+                    let store = keys::STORE.name;
+                    let text = format!("{} has no effect with {store}=embedded", key.name);
+                    reader.warnings.push(text);
+                }
+            }
+            Some(StoreSettings::Embedded)
+        }
+        StoreKind::MongoDb => {
+            let may_be_insecure = may_be_insecure?;
+            let (mongo, redis) = (
+                mongo(reader, may_be_insecure),
+                redis(reader, may_be_insecure),
+            );
+            Some(StoreSettings::MongoDb {
+                mongo: mongo?,
+                redis: redis?,
+            })
+        }
+    }
+}
+
+fn tokens(reader: &mut Reader) -> Option<TokenSettings> {
+    let access = reader.required(&keys::TOKEN_EXPIRES_IN, |text| match text.parse() {
+        Ok(0_u64) => Err(Wrong::new(
+            "is zero, which Flask-Sentinel took for 3600",
+            "write the seconds",
+        )),
+        _ => number(1..=u32::MAX)(text),
+    });
+    let refresh = reader.required(&keys::REFRESH_TOKEN_EXPIRES_IN, number(0..=u32::MAX));
+    let seconds = |number: u32| Duration::from_secs(number.into());
+    Some(TokenSettings {
+        access_lifetime: seconds(access?),
+        refresh_lifetime: Some(refresh?).filter(|number| *number > 0).map(seconds),
+    })
+}
+
+fn passwords(reader: &mut Reader) -> Option<PasswordSettings> {
+    let cost = reader.required(&keys::BCRYPT_COST, number(4..=15));
+    let min_characters = reader.required(&keys::PASSWORD_MIN_LENGTH, number(1..=71));
+    let queue = reader.required(&keys::PASSWORD_QUEUE, number(1..=100_000));
+    if let Some(cost) = cost.filter(|cost| *cost < 10) {
+        let name = keys::BCRYPT_COST.name;
+        reader.warnings.push(format!(
+            "{name} = {cost} is for tests: stolen hashes of it are soon guessed; write 10 or more"
+        ));
+    }
+    Some(PasswordSettings {
+        cost: cost?,
+        min_characters: min_characters?,
+        queue: queue?,
+    })
+}
+
+fn effective(key: &'static Key, reader: &Reader, settings: &Settings) -> EffectiveSetting {
+    let raw = reader.raw(key);
+    let shown = match raw {
+        Some(raw) => redact::shown(key, &raw.text),
+        None => worked_out(key, settings).unwrap_or_else(|| key.when_absent.to_owned()),
+    };
+    let origin = raw.map_or(Origin::Default, |raw| raw.origin.clone());
+    EffectiveSetting {
+        name: key.name,
+        shown,
+        origin,
+    }
+}
+
+/// The value of a default that depends on other settings or on the machine.
+fn worked_out(key: &Key, settings: &Settings) -> Option<String> {
+    if key.name == keys::ERROR_URI.name {
+        return Some(settings.endpoints.error_uri.clone());
+    }
+    match &settings.store {
+        StoreSettings::MongoDb { redis, .. } if key.name == keys::CACHE_SHARDS.name => {
+            Some(redis.shards_per_endpoint.to_string())
+        }
+        _ => None,
+    }
+}
