@@ -1,0 +1,80 @@
+//! The memory of ended tokens with its indexes, as one write transaction sees it.
+
+use redb::{MultimapTable, ReadableTable, Table, WriteTransaction};
+use time::OffsetDateTime;
+
+use super::records::{EndedRow, encode, millis, read_ended};
+use super::tables::{ENDED, ENDED_ORDER, ENDED_REFRESH_TOKENS, FORGET_ORDER, Millis, Row};
+use crate::domain::token::EndedToken;
+use crate::stores::error::StoreError;
+
+/// Memories that one batch forgets at most, so that it stays short.
+const FORGET_LIMIT: usize = 100;
+
+/// The tables, open for writing.
+pub(super) struct EndTables<'t> {
+    ends: Table<'t, &'static str, Row>,
+    by_refresh_token: MultimapTable<'t, &'static str, &'static str>,
+    by_ended_at: Table<'t, (Millis, &'static str), ()>,
+    by_forget_at: Table<'t, (Millis, &'static str), ()>,
+}
+
+impl<'t> EndTables<'t> {
+    /// Opens them.
+    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            ends: transaction.open_table(ENDED)?,
+            by_refresh_token: transaction.open_multimap_table(ENDED_REFRESH_TOKENS)?,
+            by_ended_at: transaction.open_table(ENDED_ORDER)?,
+            by_forget_at: transaction.open_table(FORGET_ORDER)?,
+        })
+    }
+
+    /// Remembers an end. What is remembered already stays as it is.
+    pub(super) fn remember(&mut self, end: &EndedToken) -> Result<(), StoreError> {
+        let access_token = end.access_token.expose();
+        if self.ends.get(access_token)?.is_some() {
+            return Ok(());
+        }
+        let row = encode(&EndedRow::from(end))?;
+        self.ends.insert(access_token, row.as_slice())?;
+        if let Some(refresh_token) = &end.refresh_token {
+            self.by_refresh_token
+                .insert(refresh_token.expose(), access_token)?;
+        }
+        self.by_ended_at
+            .insert((millis(end.ended_at), access_token), ())?;
+        self.by_forget_at
+            .insert((millis(end.forget_at), access_token), ())?;
+        Ok(())
+    }
+
+    /// Forgets what may go by now, up to what one batch may remove.
+    pub(super) fn forget(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
+        for _ in 0..FORGET_LIMIT {
+            let due = match self.by_forget_at.first()? {
+                Some((key, _)) if key.value().0 <= millis(now) => {
+                    let (at, access_token) = key.value();
+                    (at, access_token.to_owned())
+                }
+                _ => break,
+            };
+            self.by_forget_at.remove((due.0, due.1.as_str()))?;
+            self.remove(&due.1)?;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, access_token: &str) -> Result<(), StoreError> {
+        let Some(row) = self.ends.remove(access_token)? else {
+            return Ok(());
+        };
+        let row = read_ended(row.value())?;
+        if let Some(refresh_token) = &row.refresh_token {
+            self.by_refresh_token
+                .remove(refresh_token.as_str(), access_token)?;
+        }
+        self.by_ended_at.remove((row.ended_at, access_token))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! The one file: opened, locked, mended, and its transactions begun and committed.
+
+use std::error::Error;
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redb::backends::FileBackend;
+use redb::{
+    CommitError, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase,
+    SetDurabilityError, StorageError, TableError, TransactionError, WriteTransaction,
+};
+use tracing::warn;
+
+use super::tables;
+use crate::stores::error::{OpenError, StoreError};
+
+/// Pages that redb keeps. The system's page cache stands behind it, so little is enough, and an
+/// idle server stays small.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// The database and how to open it again.
+pub(super) struct File {
+    path: PathBuf,
+    /// `None` between a failure and the next successful opening.
+    database: RwLock<Option<Arc<Database>>>,
+}
+
+impl File {
+    /// Opens the file or makes it, and takes it for this process alone.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let unusable = |reason: String| {
+            let path = path.display();
+            OpenError::Unusable(format!(
+                "the embedded store {path} cannot be used: {reason}"
+            ))
+        };
+        create_folder(path).map_err(|error| unusable(error.to_string()))?;
+        let database = match open_database(path) {
+            Err(DatabaseError::DatabaseAlreadyOpen) => {
+                return Err(unusable("another sentinel process uses it".to_owned()));
+            }
+            opened => opened.map_err(|error| unusable(error.to_string()))?,
+        };
+        let file = Self {
+            path: path.to_owned(),
+            database: RwLock::new(Some(Arc::new(database))),
+        };
+        let format = file
+            .create_tables()
+            .map_err(|error| unusable(in_full(&error)))?;
+        if format == tables::FORMAT {
+            Ok(file)
+        } else {
+            let own = tables::FORMAT;
+            Err(unusable(format!(
+                "its format is version {format}, this program reads version {own}"
+            )))
+        }
+    }
+
+    fn create_tables(&self) -> Result<u64, StoreError> {
+        let transaction = self.begin_write()?;
+        let format = tables::create_all(&transaction)?;
+        commit(transaction)?;
+        Ok(format)
+    }
+
+    /// Begins to read the last commit. Waits for nobody but a reopening.
+    pub(super) fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+        Ok(self.database()?.begin_read()?)
+    }
+
+    /// Begins to write, once the transaction before has ended. Blocks.
+    pub(super) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        match self.database().and_then(|database| begin(&database)) {
+            // After a failed write (a full disk, say) redb serves nothing until it is opened
+            // again, which goes back to the last commit.
+            Err(StoreError::Unavailable { .. }) => {
+                self.reopen().and_then(|database| begin(&database))
+            }
+            begun => begun,
+        }
+    }
+
+    /// Opens the file again if a write has failed since it was opened. Blocks.
+    pub(super) fn mend(&self) -> Result<(), StoreError> {
+        self.begin_write().map(drop)
+    }
+
+    fn database(&self) -> Result<Arc<Database>, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let closed = || unavailable(StorageError::DatabaseClosed);
+        database.as_ref().map(Arc::clone).ok_or_else(closed)
+    }
+
+    fn reopen(&self) -> Result<Arc<Database>, StoreError> {
+        let mut database = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = database.as_ref()
+            && begin(current).is_ok()
+        {
+            return Ok(Arc::clone(current));
+        }
+        // Dropped before it is opened again, or its own lock would be in the way.
+        drop(database.take());
+        let opened = Arc::new(open_database(&self.path).map_err(unavailable)?);
+        warn!(
+            store.op = "reopen",
+            "the embedded store was opened again after a failed write"
+        );
+        *database = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+}
+
+/// Makes what was written last through a loss of power.
+pub(super) fn commit(transaction: WriteTransaction) -> Result<(), StoreError> {
+    Ok(transaction.commit()?)
+}
+
+/// Wraps the cause of a failed read or write.
+pub(super) fn unavailable(cause: impl Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable {
+        store: "embedded",
+        source: Box::new(cause),
+    }
+}
+
+fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    Ok(transaction)
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open_database(path: &Path) -> Result<Database, DatabaseError> {
+    let is_new = !path.exists();
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    // Tokens are in it, so a file that was copied here with other rights loses them.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    empty_if_unfinished(&mut file)?;
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create_with_backend(FileBackend::new(file)?)?;
+    if is_new && let Some(folder) = path.parent().filter(|folder| folder.is_dir()) {
+        // Without it the new file's name may not survive a loss of power.
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(database)
+}
+
+/// Empties a file whose making was cut short. redb writes its first bytes last, so where they are
+/// missing there was never a commit; it would refuse such a file for ever.
+fn empty_if_unfinished(file: &mut fs::File) -> io::Result<()> {
+    let mut start = [0; 9];
+    let is_zero = |file: &mut fs::File, start: &mut [u8]| -> io::Result<bool> {
+        let length = file.metadata()?.len();
+        if length < 9 {
+            return Ok(false);
+        }
+        io::Seek::rewind(file)?;
+        file.read_exact(start)?;
+        Ok(start.iter().all(|byte| *byte == 0))
+    };
+    // Another process that is making the file now holds this lock.
+    if is_zero(file, &mut start)? && file.try_lock().is_ok() {
+        if is_zero(file, &mut start)? {
+            file.set_len(0)?;
+        }
+        file.unlock()?;
+    }
+    Ok(())
+}
+
+fn in_full(error: &StoreError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+impl From<StorageError> for StoreError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Corrupted(_) => Self::Corrupt {
+                place: "the embedded store's file",
+                what: "it is damaged",
+            },
+            other => unavailable(other),
+        }
+    }
+}
+
+impl From<TableError> for StoreError {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Storage(storage) => storage.into(),
+            other => unavailable(other),
+        }
+    }
+}
+
+impl From<TransactionError> for StoreError {
+    fn from(error: TransactionError) -> Self {
+        match error {
+            TransactionError::Storage(storage) => storage.into(),
+            other => unavailable(other),
+        }
+    }
+}
+
+impl From<CommitError> for StoreError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Storage(storage) => storage.into(),
+            other => unavailable(other),
+        }
+    }
+}
+
+impl From<SetDurabilityError> for StoreError {
+    fn from(error: SetDurabilityError) -> Self {
+        unavailable(error)
+    }
+}

@@ -1,0 +1,237 @@
+//! The stored form of each record: JSON of private structs, so `domain` knows nothing of it.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::tables::Millis;
+use crate::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
+use crate::domain::scope::Scope;
+use crate::domain::token::{EndedToken, RecordId, RotatedFrom, TokenRecord, TokenValue};
+use crate::domain::user::{HashOrigin, PasswordHash, User, UserId};
+use crate::stores::error::StoreError;
+
+/// Serializes a row.
+pub(super) fn encode(row: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(row).map_err(super::file::unavailable)
+}
+
+fn decode<R: DeserializeOwned>(place: &'static str, bytes: &[u8]) -> Result<R, StoreError> {
+    let unreadable = |_| corrupt(place, "it is not the JSON we write");
+    serde_json::from_slice(bytes).map_err(unreadable)
+}
+
+/// A record that is not as we write it.
+pub(super) fn corrupt(place: &'static str, what: &'static str) -> StoreError {
+    StoreError::Corrupt { place, what }
+}
+
+/// Whole milliseconds since 1970.
+pub(super) fn millis(instant: OffsetDateTime) -> Millis {
+    let millis = instant.unix_timestamp_nanos().div_euclid(1_000_000);
+    Millis::try_from(millis).unwrap_or(Millis::MAX)
+}
+
+fn instant(place: &'static str, millis: Millis) -> Result<OffsetDateTime, StoreError> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+        .map_err(|_| corrupt(place, "an instant is out of range"))
+}
+
+fn token(place: &'static str, text: &str) -> Result<TokenValue, StoreError> {
+    TokenValue::parse(text).ok_or_else(|| corrupt(place, "a token has a wrong shape"))
+}
+
+fn scope_row(scope: &Scope) -> Vec<String> {
+    scope.iter().map(str::to_owned).collect()
+}
+
+/// A user; the identifier is the key.
+#[derive(Serialize, Deserialize)]
+pub(super) struct UserRow {
+    username: String,
+    password_hash: Option<String>,
+    is_hash_of_flask_sentinel: bool,
+    is_disabled: bool,
+    created_at: Millis,
+}
+
+impl From<&User> for UserRow {
+    fn from(user: &User) -> Self {
+        let hash = user.password_hash.as_ref();
+        Self {
+            username: user.username.clone(),
+            password_hash: hash.map(|hash| hash.as_str().to_owned()),
+            is_hash_of_flask_sentinel: hash
+                .is_some_and(|hash| hash.origin() == HashOrigin::FlaskSentinel),
+            is_disabled: user.is_disabled,
+            created_at: millis(user.created_at),
+        }
+    }
+}
+
+/// Reads a user.
+pub(super) fn read_user(id: UserId, bytes: &[u8]) -> Result<User, StoreError> {
+    let row: UserRow = decode("users", bytes)?;
+    let origin = if row.is_hash_of_flask_sentinel {
+        HashOrigin::FlaskSentinel
+    } else {
+        HashOrigin::Sentinel
+    };
+    Ok(User {
+        id,
+        username: row.username,
+        password_hash: row
+            .password_hash
+            .map(|hash| PasswordHash::new(hash, origin)),
+        is_disabled: row.is_disabled,
+        created_at: instant("users", row.created_at)?,
+    })
+}
+
+/// A client; the identifier is the key.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClientRow {
+    client_type: String,
+    name: String,
+    allowed_grant_types: Vec<String>,
+    allowed_scope: Vec<String>,
+    default_scope: Vec<String>,
+    secrets: Vec<[u8; 32]>,
+    is_disabled: bool,
+    created_at: Millis,
+}
+
+impl From<&Client> for ClientRow {
+    fn from(client: &Client) -> Self {
+        let grant_types = client.allowed_grant_types.iter();
+        Self {
+            client_type: client.client_type.as_str().to_owned(),
+            name: client.name.clone(),
+            allowed_grant_types: grant_types.map(|kind| kind.as_str().to_owned()).collect(),
+            allowed_scope: scope_row(&client.allowed_scope),
+            default_scope: scope_row(&client.default_scope),
+            secrets: client.secrets.iter().map(|secret| secret.0).collect(),
+            is_disabled: client.is_disabled,
+            created_at: millis(client.created_at),
+        }
+    }
+}
+
+/// Reads a client.
+pub(super) fn read_client(id: &str, bytes: &[u8]) -> Result<Client, StoreError> {
+    let row: ClientRow = decode("clients", bytes)?;
+    let unknown_type = || corrupt("clients", "its type is neither public nor confidential");
+    let unknown_grant = || corrupt("clients", "a grant type is unknown");
+    let grant_types = row.allowed_grant_types.iter();
+    Ok(Client {
+        id: ClientId::new(id),
+        client_type: ClientType::parse(&row.client_type).ok_or_else(unknown_type)?,
+        name: row.name,
+        allowed_grant_types: grant_types
+            .map(|kind| GrantType::parse(kind).ok_or_else(unknown_grant))
+            .collect::<Result<_, _>>()?,
+        allowed_scope: Scope::from_iter(row.allowed_scope),
+        default_scope: Scope::from_iter(row.default_scope),
+        secrets: row.secrets.into_iter().map(SecretHash).collect(),
+        is_disabled: row.is_disabled,
+        created_at: instant("clients", row.created_at)?,
+    })
+}
+
+/// A token record; the identifier is the key.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TokenRow {
+    access_token: String,
+    refresh_token: Option<String>,
+    client_id: String,
+    user_id: Option<[u8; 12]>,
+    scope: Vec<String>,
+    issued_at: Millis,
+    expires_at: Millis,
+    refresh_expires_at: Option<Millis>,
+    family: [u8; 12],
+    rotated_from: Option<(String, Millis)>,
+}
+
+impl From<&TokenRecord> for TokenRow {
+    fn from(record: &TokenRecord) -> Self {
+        let text = |token: &TokenValue| token.expose().to_owned();
+        Self {
+            access_token: text(&record.access_token),
+            refresh_token: record.refresh_token.as_ref().map(text),
+            client_id: record.client_id.as_str().to_owned(),
+            user_id: record.user_id.map(|id| id.0),
+            scope: scope_row(&record.scope),
+            issued_at: millis(record.issued_at),
+            expires_at: millis(record.expires_at),
+            refresh_expires_at: record.refresh_expires_at.map(millis),
+            family: record.family.0,
+            rotated_from: record
+                .rotated_from
+                .as_ref()
+                .map(|spent| (text(&spent.refresh_token), millis(spent.at))),
+        }
+    }
+}
+
+/// Reads a token record.
+pub(super) fn read_token(id: RecordId, bytes: &[u8]) -> Result<TokenRecord, StoreError> {
+    const PLACE: &str = "tokens";
+    let row: TokenRow = decode(PLACE, bytes)?;
+    let rotated_from = |(text, at): (String, Millis)| {
+        let refresh_token = token(PLACE, &text)?;
+        let at = instant(PLACE, at)?;
+        Ok::<_, StoreError>(RotatedFrom { refresh_token, at })
+    };
+    Ok(TokenRecord {
+        id,
+        access_token: token(PLACE, &row.access_token)?,
+        refresh_token: row
+            .refresh_token
+            .map(|text| token(PLACE, &text))
+            .transpose()?,
+        client_id: ClientId::new(row.client_id),
+        user_id: row.user_id.map(RecordId),
+        scope: Scope::from_iter(row.scope),
+        issued_at: instant(PLACE, row.issued_at)?,
+        expires_at: instant(PLACE, row.expires_at)?,
+        refresh_expires_at: row
+            .refresh_expires_at
+            .map(|at| instant(PLACE, at))
+            .transpose()?,
+        family: RecordId(row.family),
+        rotated_from: row.rotated_from.map(rotated_from).transpose()?,
+    })
+}
+
+/// The memory of an end; the access token is the key.
+#[derive(Serialize, Deserialize)]
+pub(super) struct EndedRow {
+    /// The refresh token that ended with it.
+    pub(super) refresh_token: Option<String>,
+    family: [u8; 12],
+    /// When it ended.
+    pub(super) ended_at: Millis,
+}
+
+impl EndedRow {
+    /// The family to end when the refresh token is presented again.
+    pub(super) fn family(&self) -> RecordId {
+        RecordId(self.family)
+    }
+}
+
+impl From<&EndedToken> for EndedRow {
+    fn from(end: &EndedToken) -> Self {
+        Self {
+            refresh_token: end.refresh_token.as_ref().map(|t| t.expose().to_owned()),
+            family: end.family.0,
+            ended_at: millis(end.ended_at),
+        }
+    }
+}
+
+/// Reads the memory of an end.
+pub(super) fn read_ended(bytes: &[u8]) -> Result<EndedRow, StoreError> {
+    decode("ended", bytes)
+}

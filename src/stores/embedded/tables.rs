@@ -1,0 +1,84 @@
+//! Every table of the file. Their names and types are its format; `FORMAT` counts them.
+
+use redb::{MultimapTableDefinition, TableDefinition, WriteTransaction};
+
+use crate::stores::error::StoreError;
+
+/// Twelve bytes of a `RecordId`.
+pub(super) type Id = &'static [u8; 12];
+/// Serialized record.
+pub(super) type Row = &'static [u8];
+/// Milliseconds since 1970, UTC.
+pub(super) type Millis = i64;
+
+/// The version of this list of tables.
+pub(super) const FORMAT: u64 = 1;
+
+/// `format` and its version.
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+/// Users by identifier.
+pub(super) const USERS: TableDefinition<'_, Id, Row> = TableDefinition::new("users");
+/// Username to identifier.
+pub(super) const USERNAMES: TableDefinition<'_, &str, Id> = TableDefinition::new("usernames");
+
+/// Clients by client identifier.
+pub(super) const CLIENTS: TableDefinition<'_, &str, Row> = TableDefinition::new("clients");
+
+/// Token records by identifier.
+pub(super) const TOKENS: TableDefinition<'_, Id, Row> = TableDefinition::new("tokens");
+/// Access token to record.
+pub(super) const ACCESS_TOKENS: TableDefinition<'_, &str, Id> =
+    TableDefinition::new("tokens_by_access_token");
+/// Present refresh token to record.
+pub(super) const REFRESH_TOKENS: TableDefinition<'_, &str, Id> =
+    TableDefinition::new("tokens_by_refresh_token");
+/// Spent refresh token (`rotated_from`) to record.
+pub(super) const ROTATED_TOKENS: TableDefinition<'_, &str, Id> =
+    TableDefinition::new("tokens_by_rotated_from");
+/// Client and user to their one record.
+pub(super) const SESSIONS: TableDefinition<'_, (&str, Id), Id> =
+    TableDefinition::new("tokens_by_session");
+/// Family to its records.
+pub(super) const FAMILIES: MultimapTableDefinition<'_, Id, Id> =
+    MultimapTableDefinition::new("tokens_by_family");
+/// Records in the order of the instant from which nothing in them is accepted.
+pub(super) const TOKEN_EXPIRIES: TableDefinition<'_, (Millis, Id), ()> =
+    TableDefinition::new("tokens_by_expiry");
+
+/// Remembered ends by access token.
+pub(super) const ENDED: TableDefinition<'_, &str, Row> = TableDefinition::new("ended");
+/// Ended refresh token to the access tokens it ended with.
+pub(super) const ENDED_REFRESH_TOKENS: MultimapTableDefinition<'_, &str, &str> =
+    MultimapTableDefinition::new("ended_by_refresh_token");
+/// Ended access tokens in the order of their ends.
+pub(super) const ENDED_ORDER: TableDefinition<'_, (Millis, &str), ()> =
+    TableDefinition::new("ended_by_ended_at");
+/// Ended access tokens in the order in which they may be forgotten.
+pub(super) const FORGET_ORDER: TableDefinition<'_, (Millis, &str), ()> =
+    TableDefinition::new("ended_by_forget_at");
+
+/// Shared secrets by name.
+pub(super) const SECRETS: TableDefinition<'_, &str, &[u8; 32]> = TableDefinition::new("secrets");
+
+/// Makes every table, so that readers find them, and tells the version of the file's format.
+pub(super) fn create_all(transaction: &WriteTransaction) -> Result<u64, StoreError> {
+    transaction.open_table(USERS)?;
+    transaction.open_table(USERNAMES)?;
+    transaction.open_table(CLIENTS)?;
+    transaction.open_table(TOKENS)?;
+    transaction.open_table(ACCESS_TOKENS)?;
+    transaction.open_table(REFRESH_TOKENS)?;
+    transaction.open_table(ROTATED_TOKENS)?;
+    transaction.open_table(SESSIONS)?;
+    transaction.open_multimap_table(FAMILIES)?;
+    transaction.open_table(TOKEN_EXPIRIES)?;
+    transaction.open_table(ENDED)?;
+    transaction.open_multimap_table(ENDED_REFRESH_TOKENS)?;
+    transaction.open_table(ENDED_ORDER)?;
+    transaction.open_table(FORGET_ORDER)?;
+    transaction.open_table(SECRETS)?;
+    let mut meta = transaction.open_table(META)?;
+    let format = meta.entry("format")?.or_insert(FORMAT)?;
+    Ok(format.value())
+}

@@ -1,0 +1,242 @@
+//! Token pairs and the memory of their ends, in the file.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
+use time::OffsetDateTime;
+
+use super::EmbeddedStore;
+use super::ends::EndTables;
+use super::records::{corrupt, millis, read_client, read_ended, read_token, read_user};
+use super::tables::{
+    ACCESS_TOKENS, CLIENTS, ENDED, ENDED_ORDER, ENDED_REFRESH_TOKENS, FAMILIES, Id, Millis,
+    REFRESH_TOKENS, ROTATED_TOKENS, Row, SESSIONS, TOKENS, USERS,
+};
+use super::token_tables::TokenTables;
+use crate::domain::client::ClientId;
+use crate::domain::token::{
+    EndedToken, FamilyId, Grant, GrantUser, RecordId, TokenRecord, TokenValue,
+};
+use crate::domain::user::UserId;
+use crate::stores::error::StoreError;
+use crate::stores::{TokenStore, TokenWrite};
+
+#[async_trait]
+impl TokenStore for EmbeddedStore {
+    async fn find_grants(&self, tokens: &[TokenValue]) -> Result<Vec<Option<Grant>>, StoreError> {
+        self.read(|transaction| {
+            let reader = Reader::open(transaction)?;
+            let access_tokens = transaction.open_table(ACCESS_TOKENS)?;
+            let users = transaction.open_table(USERS)?;
+            let clients = transaction.open_table(CLIENTS)?;
+            tokens
+                .iter()
+                .map(|token| match reader.by_token(&access_tokens, token)? {
+                    Some(record) => grant_of(record, &users, &clients),
+                    None => Ok(None),
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn find_by_access_token(
+        &self,
+        tokens: &[TokenValue],
+    ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
+        self.read(|transaction| {
+            let reader = Reader::open(transaction)?;
+            let index = transaction.open_table(ACCESS_TOKENS)?;
+            let find = |token| reader.by_token(&index, token);
+            tokens.iter().map(find).collect()
+        })
+        .await
+    }
+
+    async fn find_by_refresh_token(
+        &self,
+        tokens: &[TokenValue],
+    ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
+        self.read(|transaction| {
+            let reader = Reader::open(transaction)?;
+            let present = transaction.open_table(REFRESH_TOKENS)?;
+            let spent = transaction.open_table(ROTATED_TOKENS)?;
+            tokens
+                .iter()
+                .map(|token| match reader.by_token(&present, token)? {
+                    Some(record) => Ok(Some(record)),
+                    None => reader.by_token(&spent, token),
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn find_by_session(
+        &self,
+        sessions: &[(ClientId, UserId)],
+    ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
+        self.read(|transaction| {
+            let reader = Reader::open(transaction)?;
+            let index = transaction.open_table(SESSIONS)?;
+            sessions
+                .iter()
+                .map(|(client, user)| {
+                    let id = index.get((client.as_str(), &user.0))?;
+                    id.map(|id| reader.indexed(RecordId(*id.value())))
+                        .transpose()
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn find_by_family(&self, families: &[FamilyId]) -> Result<Vec<TokenRecord>, StoreError> {
+        self.read(|transaction| {
+            let reader = Reader::open(transaction)?;
+            let index = transaction.open_multimap_table(FAMILIES)?;
+            let mut records = Vec::new();
+            for family in families {
+                for id in index.get(&family.0)? {
+                    records.push(reader.indexed(RecordId(*id?.value()))?);
+                }
+            }
+            Ok(records)
+        })
+        .await
+    }
+
+    async fn write(&self, writes: &[TokenWrite]) -> Result<Vec<bool>, StoreError> {
+        let writes: Arc<[TokenWrite]> = writes.into();
+        let now = self.now();
+        self.transact(move |transaction| {
+            let mut tables = TokenTables::open(transaction)?;
+            let expired = tables.expired(now)?;
+            let done = writes
+                .iter()
+                .map(|write| tables.apply(write))
+                .collect::<Result<_, _>>()?;
+            tables.purge(&expired)?;
+            EndTables::open(transaction)?.forget(now)?;
+            Ok(done)
+        })
+        .await
+    }
+
+    async fn remember_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError> {
+        let ends: Arc<[EndedToken]> = ends.into();
+        let now = self.now();
+        self.transact(move |transaction| {
+            let mut tables = EndTables::open(transaction)?;
+            tables.forget(now)?;
+            ends.iter().try_for_each(|end| tables.remember(end))
+        })
+        .await
+    }
+
+    async fn find_ended_families(
+        &self,
+        refresh_tokens: &[TokenValue],
+    ) -> Result<Vec<Option<FamilyId>>, StoreError> {
+        self.read(|transaction| {
+            let ends = transaction.open_table(ENDED)?;
+            let index = transaction.open_multimap_table(ENDED_REFRESH_TOKENS)?;
+            refresh_tokens
+                .iter()
+                .map(|token| {
+                    let Some(access_token) = index.get(token.expose())?.next() else {
+                        return Ok(None);
+                    };
+                    let row = ends.get(access_token?.value())?;
+                    let lost = || corrupt("ended", "a refresh token leads to no record");
+                    let row = read_ended(row.ok_or_else(lost)?.value())?;
+                    Ok(Some(row.family()))
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn ends_since(&self, since: OffsetDateTime) -> Result<Vec<TokenValue>, StoreError> {
+        let start = (millis(since), "");
+        self.scan(move |transaction| {
+            let index = transaction.open_table(ENDED_ORDER)?;
+            let malformed = || corrupt("ended", "a token has a wrong shape");
+            index
+                .range::<(Millis, &str)>(start..)?
+                .map(|entry| TokenValue::parse(entry?.0.value().1).ok_or_else(malformed))
+                .collect()
+        })
+        .await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|transaction| transaction.open_table(TOKENS).map(drop).map_err(Into::into))
+            .await
+    }
+}
+
+/// Reads token records by what an index says.
+struct Reader {
+    records: ReadOnlyTable<Id, Row>,
+}
+
+impl Reader {
+    fn open(transaction: &ReadTransaction) -> Result<Self, StoreError> {
+        let records = transaction.open_table(TOKENS)?;
+        Ok(Self { records })
+    }
+
+    fn by_token(
+        &self,
+        index: &impl ReadableTable<&'static str, Id>,
+        token: &TokenValue,
+    ) -> Result<Option<TokenRecord>, StoreError> {
+        let id = index.get(token.expose())?;
+        id.map(|id| self.indexed(RecordId(*id.value()))).transpose()
+    }
+
+    fn indexed(&self, id: RecordId) -> Result<TokenRecord, StoreError> {
+        let lost = || corrupt("tokens", "an index leads to no record");
+        let row = self.records.get(&id.0)?.ok_or_else(lost)?;
+        read_token(id, row.value())
+    }
+}
+
+/// What a record stands for; `None` when its user or client is gone or disabled.
+fn grant_of(
+    record: TokenRecord,
+    users: &impl ReadableTable<Id, Row>,
+    clients: &impl ReadableTable<&'static str, Row>,
+) -> Result<Option<Grant>, StoreError> {
+    let client_id = record.client_id.as_str();
+    let is_client_live = match clients.get(client_id)? {
+        Some(row) => !read_client(client_id, row.value())?.is_disabled,
+        None => false,
+    };
+    if !is_client_live {
+        return Ok(None);
+    }
+    let user = match record.user_id {
+        None => None,
+        Some(id) => match users.get(&id.0)? {
+            Some(row) => {
+                let user = read_user(id, row.value())?;
+                if user.is_disabled {
+                    return Ok(None);
+                }
+                let username = user.username;
+                Some(GrantUser { id, username })
+            }
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(Grant {
+        user,
+        client_id: record.client_id,
+        scope: record.scope,
+        issued_at: record.issued_at,
+        expires_at: record.expires_at,
+    }))
+}

@@ -1,0 +1,125 @@
+//! Users in the file.
+
+use std::ops::Bound;
+
+use async_trait::async_trait;
+use redb::{
+    AccessGuard, ReadTransaction, ReadableTable, ReadableTableMetadata, StorageError,
+    WriteTransaction,
+};
+use time::OffsetDateTime;
+
+use super::EmbeddedStore;
+use super::file::unavailable;
+use super::records::{UserRow, corrupt, encode, read_user};
+use super::tables::{Id, USERNAMES, USERS};
+use crate::domain::token::RecordId;
+use crate::domain::user::{NewUser, User, UserId};
+use crate::stores::UserStore;
+use crate::stores::error::{InsertError, StoreError};
+
+#[async_trait]
+impl UserStore for EmbeddedStore {
+    async fn find_user(&self, username: &str) -> Result<Option<User>, StoreError> {
+        self.read(|transaction| {
+            let names = transaction.open_table(USERNAMES)?;
+            let Some(id) = names.get(username)?.map(|id| RecordId(*id.value())) else {
+                return Ok(None);
+            };
+            let user = find_by_id(transaction, &[id])?.pop().flatten();
+            let lost = || corrupt("users", "its name leads to no record");
+            user.map(Some).ok_or_else(lost)
+        })
+        .await
+    }
+
+    async fn find_users_by_id(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
+        self.read(|transaction| find_by_id(transaction, ids)).await
+    }
+
+    async fn insert_user(&self, user: &NewUser) -> Result<User, InsertError> {
+        let user = User {
+            id: new_id(user.created_at)?,
+            username: user.username.clone(),
+            password_hash: Some(user.password_hash.clone()),
+            is_disabled: false,
+            created_at: user.created_at,
+        };
+        self.transact(move |transaction| {
+            if insert(transaction, &user)? {
+                Ok(user)
+            } else {
+                Err(InsertError::Taken)
+            }
+        })
+        .await
+    }
+
+    async fn list_users(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<User>, StoreError> {
+        self.scan(move |transaction| {
+            let users = transaction.open_table(USERS)?;
+            let start = match &after {
+                Some(id) => Bound::Excluded(&id.0),
+                None => Bound::Unbounded,
+            };
+            users
+                .range::<&[u8; 12]>((start, Bound::Unbounded))?
+                .take(limit)
+                .map(read_row)
+                .collect()
+        })
+        .await
+    }
+
+    async fn count_users(&self) -> Result<u64, StoreError> {
+        self.read(|transaction| Ok(transaction.open_table(USERS)?.len()?))
+            .await
+    }
+}
+
+type Row<'a> = (AccessGuard<'a, Id>, AccessGuard<'a, &'static [u8]>);
+
+fn read_row(row: Result<Row<'_>, StorageError>) -> Result<User, StoreError> {
+    let (id, bytes) = row?;
+    read_user(RecordId(*id.value()), bytes.value())
+}
+
+fn find_by_id(
+    transaction: &ReadTransaction,
+    ids: &[UserId],
+) -> Result<Vec<Option<User>>, StoreError> {
+    let users = transaction.open_table(USERS)?;
+    ids.iter()
+        .map(|id| {
+            let row = users.get(&id.0)?;
+            row.map(|bytes| read_user(*id, bytes.value())).transpose()
+        })
+        .collect()
+}
+
+/// Whether the name was free and the user is stored.
+fn insert(transaction: &WriteTransaction, user: &User) -> Result<bool, StoreError> {
+    let mut names = transaction.open_table(USERNAMES)?;
+    if names.get(user.username.as_str())?.is_some() {
+        return Ok(false);
+    }
+    names.insert(user.username.as_str(), &user.id.0)?;
+    let row = encode(&UserRow::from(user))?;
+    transaction
+        .open_table(USERS)?
+        .insert(&user.id.0, row.as_slice())?;
+    Ok(true)
+}
+
+/// An identifier as MongoDB's driver would make it: four bytes of seconds, eight of chance.
+fn new_id(now: OffsetDateTime) -> Result<UserId, StoreError> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes).map_err(unavailable)?;
+    let seconds = u32::try_from(now.unix_timestamp()).unwrap_or(u32::MAX);
+    bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+    Ok(RecordId(bytes))
+}
