@@ -2,6 +2,7 @@
 //! on MongoDB and Redis; the successor of Flask-Sentinel.
 
 pub mod clock;
+pub mod crypto;
 pub mod domain;
 pub mod settings;
 pub mod stores;

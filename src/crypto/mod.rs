@@ -1,0 +1,8 @@
+//! What needs chance or a key: random values, password hashes, secrets, form tokens.
+//!
+//! What does not live here: which threads compute password hashes (`actors::password_pool`).
+
+pub mod csrf;
+pub mod password;
+pub mod random;
+pub mod secret;
