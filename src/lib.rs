@@ -6,3 +6,4 @@ pub mod crypto;
 pub mod domain;
 pub mod settings;
 pub mod stores;
+pub mod telemetry;

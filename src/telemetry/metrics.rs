@@ -1,0 +1,94 @@
+//! Metrics: their names, and their text for Prometheus.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use metrics::{describe_counter, describe_gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use thiserror::Error;
+
+/// Token requests; labels `grant_type` (`other` for what we do not serve) and `outcome`.
+pub const TOKEN_REQUESTS: &str = "token_requests_total";
+/// Verified access tokens; label `outcome`.
+pub const VERIFICATIONS: &str = "verifications_total";
+/// Restarts of actors; label `actor`.
+pub const ACTOR_RESTARTS: &str = "actor_restarts_total";
+/// Operations of the fast copy that failed; the truth answered instead.
+pub const CACHE_ERRORS: &str = "cache_errors_total";
+/// Stored password hashes that could not be read.
+pub const CORRUPT_PASSWORD_HASHES: &str = "corrupt_password_hashes_total";
+/// Log lines that could not be written.
+pub const LOG_LINES_LOST: &str = "log_lines_lost_total";
+/// When the certificate in use expires, in seconds since 1970.
+pub const TLS_CERTIFICATE_EXPIRY: &str = "tls_certificate_expiry_timestamp_seconds";
+
+static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Why metrics cannot be collected.
+#[derive(Debug, Error)]
+#[error("the process has a metrics recorder already")]
+pub struct InstallError;
+
+/// Collects metrics from now on, for the whole process; what came before is lost. A second call
+/// does nothing.
+///
+/// # Errors
+/// [`InstallError`] when the program around us has installed a recorder of its own.
+pub fn install() -> Result<(), InstallError> {
+    // Servers of one test process may come here at once.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    if HANDLE.get().is_some() {
+        return Ok(());
+    }
+    // Its upkeep is for histograms, of which there are none.
+    let handle = PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|_| InstallError)?;
+    HANDLE.get_or_init(|| handle);
+    describe();
+    Ok(())
+}
+
+/// The metrics in Prometheus's text format; empty before [`install`].
+pub fn render() -> String {
+    HANDLE
+        .get()
+        .map(PrometheusHandle::render)
+        .unwrap_or_default()
+}
+
+fn describe() {
+    describe_counter!(TOKEN_REQUESTS, "Token requests by grant type and outcome");
+    describe_counter!(VERIFICATIONS, "Verified access tokens by outcome");
+    describe_counter!(ACTOR_RESTARTS, "Restarts of actors");
+    describe_counter!(CACHE_ERRORS, "Failed operations of the fast copy");
+    describe_counter!(
+        CORRUPT_PASSWORD_HASHES,
+        "Stored password hashes that could not be read"
+    );
+    describe_counter!(LOG_LINES_LOST, "Log lines that could not be written");
+    describe_gauge!(
+        TLS_CERTIFICATE_EXPIRY,
+        "When the certificate in use expires, Unix seconds"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_rendered() {
+        install().unwrap();
+        install().unwrap();
+        let restarts = metrics::counter!(ACTOR_RESTARTS, "actor" => "metrics \"test\"\n");
+        restarts.increment(2);
+        let text = render();
+        let line = r#"actor_restarts_total{actor="metrics \"test\"\n"} 2"#;
+        assert!(text.contains(line), "{text}");
+        assert!(
+            text.contains("# HELP actor_restarts_total Restarts of actors"),
+            "{text}"
+        );
+    }
+}
