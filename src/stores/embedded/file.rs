@@ -1,10 +1,11 @@
 //! The one file: opened, locked, mended, and its transactions begun and committed.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
@@ -21,9 +22,12 @@ use crate::stores::error::{OpenError, StoreError};
 /// idle server stays small.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
+/// Opens the database, the first time and after a failed write.
+pub(super) type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+
 /// The database and how to open it again.
 pub(super) struct File {
-    path: PathBuf,
+    opener: Opener,
     /// `None` between a failure and the next successful opening.
     database: RwLock<Option<Arc<Database>>>,
 }
@@ -31,34 +35,32 @@ pub(super) struct File {
 impl File {
     /// Opens the file or makes it, and takes it for this process alone.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        let unusable = |reason: String| {
-            let path = path.display();
-            OpenError::Unusable(format!(
-                "the embedded store {path} cannot be used: {reason}"
-            ))
-        };
-        create_folder(path).map_err(|error| unusable(error.to_string()))?;
-        let database = match open_database(path) {
+        create_folder(path).map_err(|error| unusable(path, &error))?;
+        let own_path = path.to_owned();
+        Self::open_with(path, Box::new(move || open_database(&own_path)))
+    }
+
+    /// Opens it by `opener`; `path` is for people.
+    pub(super) fn open_with(path: &Path, opener: Opener) -> Result<Self, OpenError> {
+        let database = match opener() {
             Err(DatabaseError::DatabaseAlreadyOpen) => {
-                return Err(unusable("another sentinel process uses it".to_owned()));
+                return Err(unusable(path, &"another sentinel process uses it"));
             }
-            opened => opened.map_err(|error| unusable(error.to_string()))?,
+            answer => answer.map_err(|error| unusable(path, &error))?,
         };
         let file = Self {
-            path: path.to_owned(),
+            opener,
             database: RwLock::new(Some(Arc::new(database))),
         };
         let format = file
             .create_tables()
-            .map_err(|error| unusable(in_full(&error)))?;
-        if format == tables::FORMAT {
-            Ok(file)
-        } else {
+            .map_err(|error| unusable(path, &in_full(&error)))?;
+        if format != tables::FORMAT {
             let own = tables::FORMAT;
-            Err(unusable(format!(
-                "its format is version {format}, this program reads version {own}"
-            )))
+            let reason = format!("its format is {format}, this program reads {own}");
+            return Err(unusable(path, &reason));
         }
+        Ok(file)
     }
 
     fn create_tables(&self) -> Result<u64, StoreError> {
@@ -108,7 +110,7 @@ impl File {
         }
         // Dropped before it is opened again, or its own lock would be in the way.
         drop(database.take());
-        let opened = Arc::new(open_database(&self.path).map_err(unavailable)?);
+        let opened = Arc::new((self.opener)().map_err(unavailable)?);
         warn!(
             store.op = "reopen",
             "the embedded store was opened again after a failed write"
@@ -189,6 +191,13 @@ fn empty_if_unfinished(file: &mut fs::File) -> io::Result<()> {
         file.unlock()?;
     }
     Ok(())
+}
+
+fn unusable(path: &Path, reason: &dyn Display) -> OpenError {
+    let path = path.display();
+    OpenError::Unusable(format!(
+        "the embedded store {path} cannot be used: {reason}"
+    ))
 }
 
 fn in_full(error: &StoreError) -> String {

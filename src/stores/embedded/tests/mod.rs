@@ -1,6 +1,8 @@
 //! What the file promises beyond the contract: durability, one process, cleaning up; and the
 //! parts of the contract that its indexes could break.
 
+mod full_disk;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
