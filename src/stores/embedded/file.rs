@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -150,16 +150,18 @@ fn create_folder(path: &Path) -> io::Result<()> {
 
 fn open_database(path: &Path) -> Result<Database, DatabaseError> {
     let is_new = !path.exists();
-    let mut file = OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .open(path)?;
-    // Tokens are in it, so a file that was copied here with other rights loses them.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    empty_if_unfinished(&mut file)?;
+    // Tokens are in it, so a file that came here with wider rights loses them.
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    empty_if_unfinished(&file)?;
     let database = Database::builder()
         .set_cache_size(CACHE_BYTES)
         .create_with_backend(FileBackend::new(file)?)?;
@@ -172,25 +174,24 @@ fn open_database(path: &Path) -> Result<Database, DatabaseError> {
 
 /// Empties a file whose making was cut short. redb writes its first bytes last, so where they are
 /// missing there was never a commit; it would refuse such a file for ever.
-fn empty_if_unfinished(file: &mut fs::File) -> io::Result<()> {
-    let mut start = [0; 9];
-    let is_zero = |file: &mut fs::File, start: &mut [u8]| -> io::Result<bool> {
-        let length = file.metadata()?.len();
-        if length < 9 {
-            return Ok(false);
-        }
-        io::Seek::rewind(file)?;
-        file.read_exact(start)?;
-        Ok(start.iter().all(|byte| *byte == 0))
-    };
+fn empty_if_unfinished(file: &fs::File) -> io::Result<()> {
     // Another process that is making the file now holds this lock.
-    if is_zero(file, &mut start)? && file.try_lock().is_ok() {
-        if is_zero(file, &mut start)? {
+    if starts_with_zeros(file)? && file.try_lock().is_ok() {
+        if starts_with_zeros(file)? {
             file.set_len(0)?;
         }
         file.unlock()?;
     }
     Ok(())
+}
+
+fn starts_with_zeros(file: &fs::File) -> io::Result<bool> {
+    let mut start = [0; 9];
+    if file.metadata()?.len() < 9 {
+        return Ok(false);
+    }
+    file.read_exact_at(&mut start, 0)?;
+    Ok(start == [0; 9])
 }
 
 fn unusable(path: &Path, reason: &dyn Display) -> OpenError {

@@ -64,10 +64,13 @@ fn open_on(path: &Path, is_full: &Arc<AtomicBool>) -> EmbeddedStore {
             .create(true)
             .truncate(false)
             .open(&own_path)?;
-        Database::builder().create_with_backend(Disk {
-            file: FileBackend::new(file)?,
-            is_full: Arc::clone(&is_full),
-        })
+        // Without a cache each read asks the disk.
+        Database::builder()
+            .set_cache_size(0)
+            .create_with_backend(Disk {
+                file: FileBackend::new(file)?,
+                is_full: Arc::clone(&is_full),
+            })
     };
     EmbeddedStore {
         file: Arc::new(File::open_with(path, Box::new(opener)).unwrap()),

@@ -258,6 +258,12 @@ fn nobody_else_may_read_the_file_or_its_folder() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&store.path()), 0o600);
     assert_eq!(mode(store.path().parent().unwrap()), 0o700);
+
+    let copy = store.folder.path().join("copy.redb");
+    fs::copy(store.path(), &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)).unwrap();
+    open(&copy, &store.clock).unwrap();
+    assert_eq!(mode(&copy), 0o600);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
