@@ -4,6 +4,8 @@
 //! A token is the base64url of its expiry (eight bytes of seconds since 1970) and the HMAC-SHA256
 //! of what it is for, that expiry, and the console user it was made for.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -60,6 +62,12 @@ impl CsrfKey {
             .finalize()
             .into_bytes()
             .into()
+    }
+}
+
+impl fmt::Debug for CsrfKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
     }
 }
 
