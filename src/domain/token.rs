@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use subtle::ConstantTimeEq;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use super::client::ClientId;
@@ -129,8 +129,11 @@ pub struct TokenRecord {
     pub client_id: ClientId,
     /// The resource owner.
     pub user_id: Option<UserId>,
-    /// What was granted.
+    /// What the access token allows.
     pub scope: Scope,
+    /// What was first granted: a refreshed access token may be given less, and later this again
+    /// (RFC 6749 §6).
+    pub refresh_scope: Scope,
     /// When the access token was issued.
     pub issued_at: OffsetDateTime,
     /// When the access token ends.
@@ -151,6 +154,25 @@ pub struct RotatedFrom {
     /// When it was spent.
     pub at: OffsetDateTime,
 }
+
+impl TokenRecord {
+    /// The memory of this pair's end, kept for as long as either token could be presented.
+    pub fn end(&self, now: OffsetDateTime) -> EndedToken {
+        let longest = self
+            .refresh_expires_at
+            .unwrap_or(now + FORGET_ENDLESS_AFTER);
+        EndedToken {
+            access_token: self.access_token.clone(),
+            refresh_token: self.refresh_token.clone(),
+            family: self.family,
+            ended_at: now,
+            forget_at: longest.max(self.expires_at),
+        }
+    }
+}
+
+/// How long the end of a refresh token without an expiry of its own is remembered.
+const FORGET_ENDLESS_AFTER: Duration = Duration::days(365);
 
 /// The memory of a pair's end, written before the end itself and kept until nobody could present
 /// either token any more.

@@ -33,7 +33,7 @@ pub struct User {
     pub created_at: OffsetDateTime,
 }
 
-/// A user to be stored, checked by [`NewUser::new`].
+/// A user to be stored, its parts already checked.
 #[derive(Debug)]
 pub struct NewUser {
     /// Login name.

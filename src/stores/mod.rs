@@ -156,11 +156,11 @@ pub trait TokenStore: Send + Sync {
     /// Remembers ends, before the writes that bring them about. The same end twice is once.
     async fn remember_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError>;
 
-    /// The families of those refresh tokens that are remembered as ended.
-    async fn find_ended_families(
+    /// The remembered ends of these refresh tokens.
+    async fn find_ends(
         &self,
         refresh_tokens: &[TokenValue],
-    ) -> Result<Vec<Option<FamilyId>>, StoreError>;
+    ) -> Result<Vec<Option<EndedToken>>, StoreError>;
 
     /// The access tokens whose end was remembered at `since` or later. An end is remembered
     /// before it happens, so a live token may be among them.

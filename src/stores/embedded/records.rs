@@ -146,6 +146,7 @@ pub(super) struct TokenRow {
     client_id: String,
     user_id: Option<[u8; 12]>,
     scope: Vec<String>,
+    refresh_scope: Vec<String>,
     issued_at: Millis,
     expires_at: Millis,
     refresh_expires_at: Option<Millis>,
@@ -162,6 +163,7 @@ impl From<&TokenRecord> for TokenRow {
             client_id: record.client_id.as_str().to_owned(),
             user_id: record.user_id.map(|id| id.0),
             scope: scope_row(&record.scope),
+            refresh_scope: scope_row(&record.refresh_scope),
             issued_at: millis(record.issued_at),
             expires_at: millis(record.expires_at),
             refresh_expires_at: record.refresh_expires_at.map(millis),
@@ -193,6 +195,7 @@ pub(super) fn read_token(id: RecordId, bytes: &[u8]) -> Result<TokenRecord, Stor
         client_id: ClientId::new(row.client_id),
         user_id: row.user_id.map(RecordId),
         scope: Scope::from_iter(row.scope),
+        refresh_scope: Scope::from_iter(row.refresh_scope),
         issued_at: instant(PLACE, row.issued_at)?,
         expires_at: instant(PLACE, row.expires_at)?,
         refresh_expires_at: row
@@ -204,6 +207,9 @@ pub(super) fn read_token(id: RecordId, bytes: &[u8]) -> Result<TokenRecord, Stor
     })
 }
 
+/// The name of the table of ends in errors.
+const ENDED_PLACE: &str = "ended";
+
 /// The memory of an end; the access token is the key.
 #[derive(Serialize, Deserialize)]
 pub(super) struct EndedRow {
@@ -212,13 +218,7 @@ pub(super) struct EndedRow {
     family: [u8; 12],
     /// When it ended.
     pub(super) ended_at: Millis,
-}
-
-impl EndedRow {
-    /// The family to end when the refresh token is presented again.
-    pub(super) fn family(&self) -> RecordId {
-        RecordId(self.family)
-    }
+    forget_at: Millis,
 }
 
 impl From<&EndedToken> for EndedRow {
@@ -227,11 +227,25 @@ impl From<&EndedToken> for EndedRow {
             refresh_token: end.refresh_token.as_ref().map(|t| t.expose().to_owned()),
             family: end.family.0,
             ended_at: millis(end.ended_at),
+            forget_at: millis(end.forget_at),
         }
     }
 }
 
-/// Reads the memory of an end.
+/// Reads the row of an end.
 pub(super) fn read_ended(bytes: &[u8]) -> Result<EndedRow, StoreError> {
-    decode("ended", bytes)
+    decode(ENDED_PLACE, bytes)
+}
+
+/// Reads the memory of the end of an access token and what went with it.
+pub(super) fn read_end(access_token: &str, bytes: &[u8]) -> Result<EndedToken, StoreError> {
+    let row = read_ended(bytes)?;
+    let refresh_token = row.refresh_token.map(|text| token(ENDED_PLACE, &text));
+    Ok(EndedToken {
+        access_token: token(ENDED_PLACE, access_token)?,
+        refresh_token: refresh_token.transpose()?,
+        family: RecordId(row.family),
+        ended_at: instant(ENDED_PLACE, row.ended_at)?,
+        forget_at: instant(ENDED_PLACE, row.forget_at)?,
+    })
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::EmbeddedStore;
 use super::ends::EndTables;
-use super::records::{corrupt, millis, read_client, read_ended, read_token, read_user};
+use super::records::{corrupt, millis, read_client, read_end, read_token, read_user};
 use super::tables::{
     ACCESS_TOKENS, CLIENTS, ENDED, ENDED_ORDER, ENDED_REFRESH_TOKENS, FAMILIES, Id, Millis,
     REFRESH_TOKENS, ROTATED_TOKENS, Row, SESSIONS, TOKENS, USERS,
@@ -135,10 +135,10 @@ impl TokenStore for EmbeddedStore {
         .await
     }
 
-    async fn find_ended_families(
+    async fn find_ends(
         &self,
         refresh_tokens: &[TokenValue],
-    ) -> Result<Vec<Option<FamilyId>>, StoreError> {
+    ) -> Result<Vec<Option<EndedToken>>, StoreError> {
         self.read(|transaction| {
             let ends = transaction.open_table(ENDED)?;
             let index = transaction.open_multimap_table(ENDED_REFRESH_TOKENS)?;
@@ -148,10 +148,11 @@ impl TokenStore for EmbeddedStore {
                     let Some(access_token) = index.get(token.expose())?.next() else {
                         return Ok(None);
                     };
-                    let row = ends.get(access_token?.value())?;
+                    let access_token = access_token?;
+                    let row = ends.get(access_token.value())?;
                     let lost = || corrupt("ended", "a refresh token leads to no record");
-                    let row = read_ended(row.ok_or_else(lost)?.value())?;
-                    Ok(Some(row.family()))
+                    let end = read_end(access_token.value(), row.ok_or_else(lost)?.value())?;
+                    Ok(Some(end))
                 })
                 .collect()
         })

@@ -62,6 +62,7 @@ impl Opened {
             client_id: ClientId::new(client),
             user_id,
             scope: Scope::parse("read write").unwrap(),
+            refresh_scope: Scope::parse("read write").unwrap(),
             issued_at: now,
             expires_at: now + Duration::hours(1),
             refresh_expires_at: Some(now + Duration::days(1)),
@@ -91,8 +92,8 @@ impl Opened {
 
     async fn ended_family(&self, number: u8) -> Option<RecordId> {
         let tokens = [token('r', number)];
-        let found = self.truth.tokens.find_ended_families(&tokens).await;
-        found.unwrap().pop().unwrap()
+        let found = self.truth.tokens.find_ends(&tokens).await;
+        found.unwrap().pop().unwrap().map(|end| end.family)
     }
 }
 
