@@ -1,1 +1,124 @@
-//! MongoDB: the truth.
+//! The truth in MongoDB: the collections `users`, `clients` and `tokens` of Flask-Sentinel 0.0.7,
+//! taken over as they stand, beside `ended_tokens` and `secrets` of our own.
+//!
+//! Fields of our own are added, none of Flask-Sentinel's is renamed: `documents` knows both. Writes
+//! are acknowledged by a majority and journaled; reads go to the primary; each operation has a
+//! deadline.
+//!
+//! What does not live here: which tokens are live (`domain`), Redis (`stores::redis`).
+
+mod clients;
+mod connect;
+mod documents;
+mod grouped;
+mod indexes;
+mod secrets;
+mod token_writes;
+mod tokens;
+mod users;
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use mongodb::action::Find;
+use mongodb::bson::Document;
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::{Collection, Database};
+
+use crate::clock::Clock;
+use crate::settings::MongoSettings;
+
+use super::Truth;
+use super::error::{OpenError, StoreError};
+
+/// How long one operation may take, so that no caller waits for a silent server.
+const OPERATION_DEADLINE: Duration = Duration::from_secs(5);
+/// The server's code for a value that a unique index already holds.
+const DUPLICATE_KEY: i32 = 11_000;
+/// The name of this store in errors.
+const STORE: &str = "MongoDB";
+
+/// The collections of one database.
+struct MongoStore {
+    database: Database,
+    users: Collection<Document>,
+    clients: Collection<Document>,
+    tokens: Collection<Document>,
+    ended_tokens: Collection<Document>,
+    secrets: Collection<Document>,
+    clock: Clock,
+}
+
+/// Connects to MongoDB and makes the indexes that the contract of the stores needs.
+///
+/// # Errors
+/// [`OpenError::Unusable`] for a bad connection string, refused credentials or an index of
+/// another shape; [`OpenError::Unreachable`] when no server answered within 10 seconds;
+/// [`OpenError::Duplicates`] when the data break a unique index.
+pub async fn open(settings: &MongoSettings, clock: &Clock) -> Result<Truth, OpenError> {
+    let client = connect::connect(settings).await?;
+    let database = client.database(&settings.database);
+    let store = Arc::new(MongoStore {
+        users: database.collection("users"),
+        clients: database.collection("clients"),
+        tokens: database.collection("tokens"),
+        ended_tokens: database.collection("ended_tokens"),
+        secrets: database.collection("secrets"),
+        database,
+        clock: clock.clone(),
+    });
+    indexes::create(&store).await?;
+    Ok(Truth {
+        users: Arc::<MongoStore>::clone(&store) as _,
+        clients: Arc::<MongoStore>::clone(&store) as _,
+        tokens: Arc::<MongoStore>::clone(&store) as _,
+        secrets: store,
+    })
+}
+
+/// Waits for an operation until its deadline.
+async fn within_deadline<T>(
+    operation: impl IntoFuture<Output = Result<T, Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(OPERATION_DEADLINE, operation.into_future()).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(unavailable(error)),
+        Err(_) => Err(StoreError::Timeout { store: STORE }),
+    }
+}
+
+/// All documents that a query finds.
+async fn all_documents(find: Find<'_, Document>) -> Result<Vec<Document>, StoreError> {
+    within_deadline(async { find.await?.try_collect().await }).await
+}
+
+fn unavailable(error: Error) -> StoreError {
+    StoreError::Unavailable {
+        store: STORE,
+        source: error.into(),
+    }
+}
+
+/// The server's code of a failed command or write.
+fn error_code(error: &Error) -> Option<i32> {
+    match error.kind.as_ref() {
+        ErrorKind::Command(command) => Some(command.code),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
+        _ => None,
+    }
+}
+
+/// What was found, in the order in which it was asked for.
+fn in_order<K: Hash + Eq, V: Clone>(asked: &[K], found: &HashMap<K, V>) -> Vec<Option<V>> {
+    asked.iter().map(|key| found.get(key).cloned()).collect()
+}
+
+/// The first answer has all documents of a batch: no second trip for the rest.
+fn one_batch(asked: usize) -> u32 {
+    u32::try_from(asked)
+        .unwrap_or(u32::MAX - 1)
+        .saturating_add(1)
+}

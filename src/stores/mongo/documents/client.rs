@@ -1,0 +1,160 @@
+//! Documents of `clients`.
+
+use std::sync::Once;
+
+use mongodb::bson::{Bson, Document, doc};
+use tracing::warn;
+
+use crate::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
+use crate::domain::scope::Scope;
+
+use super::{
+    SCHEMA, SCHEMA_VERSION, array, binary, date, instant, is_disabled, is_ours, record_id, scope,
+    strings,
+};
+
+/// The document of a new client. Its `_id` is made by the driver.
+pub(in super::super) fn write(client: &Client) -> Document {
+    let grant_types: Vec<&str> = client
+        .allowed_grant_types
+        .iter()
+        .map(|grant_type| grant_type.as_str())
+        .collect();
+    let secrets: Vec<Bson> = client
+        .secrets
+        .iter()
+        .map(|hash| binary(&hash.0).into())
+        .collect();
+    doc! {
+        "allowed_grant_types": grant_types,
+        "client_id": client.id.as_str(),
+        "client_type": client.client_type.as_str(),
+        "default_redirect_uri": "",
+        "default_scopes": scope_tokens(&client.default_scope),
+        SCHEMA: SCHEMA_VERSION,
+        "created_at": date(client.created_at),
+        "disabled": client.is_disabled,
+        "name": &client.name,
+        "allowed_scopes": scope_tokens(&client.allowed_scope),
+        "client_secret_hashes": secrets,
+    }
+}
+
+/// Reads a client; `None` when an identifier has a type nobody writes.
+pub(in super::super) fn read(document: &Document) -> Option<Client> {
+    let id = ClientId::new(document.get_str("client_id").ok()?);
+    let made_at = record_id(document, "_id")?.created_at();
+    let secrets = secrets(document);
+    let client = if is_ours(document) {
+        Client {
+            id,
+            // What cannot be read must not become a client that needs no secret.
+            client_type: client_type(document).unwrap_or(ClientType::Confidential),
+            name: document.get_str("name").unwrap_or_default().to_owned(),
+            allowed_grant_types: grant_types(document),
+            allowed_scope: scope(document, "allowed_scopes"),
+            default_scope: scope(document, "default_scopes"),
+            secrets,
+            is_disabled: is_disabled(document),
+            created_at: instant(document, "created_at").unwrap_or(made_at),
+        }
+    } else {
+        // Flask-Sentinel writes grant types and scopes but never reads them back.
+        Client {
+            id,
+            client_type: taken_over_type(document, &secrets),
+            name: String::new(),
+            allowed_grant_types: GrantType::ALL.to_vec(),
+            allowed_scope: Scope::default(),
+            default_scope: Scope::default(),
+            secrets,
+            is_disabled: is_disabled(document),
+            created_at: made_at,
+        }
+    };
+    Some(client)
+}
+
+/// Flask-Sentinel never checks a secret: its confidential clients are public ones.
+fn taken_over_type(document: &Document, secrets: &[SecretHash]) -> ClientType {
+    static WARNED: Once = Once::new();
+    if client_type(document) != Some(ClientType::Confidential) {
+        return ClientType::Public;
+    }
+    if !secrets.is_empty() {
+        return ClientType::Confidential;
+    }
+    WARNED.call_once(|| {
+        warn!("a confidential client of Flask-Sentinel has no secret and is taken for public");
+    });
+    ClientType::Public
+}
+
+fn client_type(document: &Document) -> Option<ClientType> {
+    ClientType::parse(document.get_str("client_type").ok()?)
+}
+
+fn grant_types(document: &Document) -> Vec<GrantType> {
+    strings(document, "allowed_grant_types")
+        .filter_map(GrantType::parse)
+        .collect()
+}
+
+fn scope_tokens(scope: &Scope) -> Vec<&str> {
+    scope.iter().collect()
+}
+
+fn secrets(document: &Document) -> Vec<SecretHash> {
+    let hash = |value: &Bson| match value {
+        Bson::Binary(binary) => binary.bytes.as_slice().try_into().ok().map(SecretHash),
+        _ => None,
+    };
+    array(document, "client_secret_hashes")
+        .iter()
+        .filter_map(hash)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::oid::ObjectId;
+
+    use super::*;
+
+    fn old(client_type: &str) -> Document {
+        doc! { "_id": ObjectId::new(), "client_id": "app", "client_type": client_type }
+    }
+
+    #[test]
+    fn an_old_client_may_do_what_flask_sentinel_let_it_whatever_its_fields_say() {
+        let mut document = old("public");
+        document.insert("allowed_grant_types", vec!["authorization_code"]);
+        document.insert("default_scopes", vec!["admin"]);
+        let client = read(&document).unwrap();
+        assert_eq!(client.allowed_grant_types, GrantType::ALL);
+        assert!(client.default_scope.is_empty());
+    }
+
+    #[test]
+    fn an_old_confidential_client_without_our_secrets_is_public() {
+        assert_eq!(
+            read(&old("confidential")).unwrap().client_type,
+            ClientType::Public
+        );
+        let mut document = old("confidential");
+        document.insert("client_secret_hashes", vec![Bson::Binary(binary(&[7; 32]))]);
+        let client = read(&document).unwrap();
+        assert_eq!(client.client_type, ClientType::Confidential);
+        assert_eq!(client.secrets, [SecretHash([7; 32])]);
+    }
+
+    #[test]
+    fn a_client_of_ours_with_an_unknown_type_needs_a_secret() {
+        let mut document = old("mystery");
+        document.insert(SCHEMA, SCHEMA_VERSION);
+        assert_eq!(
+            read(&document).unwrap().client_type,
+            ClientType::Confidential
+        );
+    }
+}

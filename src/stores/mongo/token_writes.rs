@@ -1,0 +1,174 @@
+//! Conditional writes of token records, grouped.
+//!
+//! The server counts what a group did but does not say which of its writes found their record, so
+//! where the count is short the doubtful ones are read back.
+
+use std::collections::HashMap;
+
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, Document, doc};
+
+use crate::domain::token::{RecordId, TokenRecord, TokenValue};
+use crate::stores::error::StoreError;
+use crate::stores::{ExpectedRecord, TokenWrite};
+
+use super::documents::{object_id, record_id, texts, token};
+use super::grouped::GroupedReply;
+use super::{MongoStore, all_documents, one_batch};
+
+/// An insert or a replacement, with its position in the batch.
+struct Put<'a> {
+    position: usize,
+    record: &'a TokenRecord,
+    expected: Option<&'a ExpectedRecord>,
+}
+
+impl MongoStore {
+    /// Does the deletes of a group, then its inserts and replacements.
+    pub(super) async fn write_group(&self, writes: &[TokenWrite]) -> Result<Vec<bool>, StoreError> {
+        let mut deletes = Vec::new();
+        let mut puts = Vec::new();
+        for (position, write) in writes.iter().enumerate() {
+            let (record, expected) = match write {
+                TokenWrite::Insert(record) => (record, None),
+                TokenWrite::Replace { expected, record } => (record, Some(expected)),
+                TokenWrite::Delete { expected } => {
+                    deletes.push((position, expected));
+                    continue;
+                }
+            };
+            puts.push(Put {
+                position,
+                record,
+                expected,
+            });
+        }
+        let mut is_done = vec![false; writes.len()];
+        for position in self.delete(deletes).await? {
+            is_done[position] = true;
+        }
+        for position in self.put(&puts).await? {
+            is_done[position] = true;
+        }
+        Ok(is_done)
+    }
+
+    /// Deletes, and gives the positions of those that found their record.
+    async fn delete(
+        &self,
+        mut deletes: Vec<(usize, &ExpectedRecord)>,
+    ) -> Result<Vec<usize>, StoreError> {
+        if deletes.len() > 1 {
+            // Only a count comes back, so those whose record has changed are left out first.
+            let ids: Vec<ObjectId> = deletes.iter().map(|(_, e)| object_id(e.id)).collect();
+            let find = self.tokens.find(doc! { "_id": { "$in": ids } });
+            let find = find.batch_size(one_batch(deletes.len()));
+            let present = all_documents(find).await?;
+            let mut present: HashMap<RecordId, &Document> = present
+                .iter()
+                .filter_map(|document| Some((record_id(document, "_id")?, document)))
+                .collect();
+            deletes.retain(|(_, expected)| {
+                let found = present.remove(&expected.id);
+                found.is_some_and(|document| is_as_expected(document, expected))
+            });
+        }
+        if deletes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let commands = deletes
+            .iter()
+            .map(|(_, expected)| doc! { "q": condition(expected), "limit": 1 })
+            .collect();
+        let reply = self.delete_grouped("tokens", commands).await?;
+        // A short count means that another server was quicker with one of them. Who is told "not
+        // done" reads again and finds nothing left to delete.
+        let is_done = reply.count == deletes.len();
+        let positions = deletes.into_iter().map(|(position, _)| position);
+        Ok(positions.filter(|_| is_done).collect())
+    }
+
+    /// Inserts and replaces, and gives the positions of those whose condition held.
+    async fn put(&self, puts: &[Put<'_>]) -> Result<Vec<usize>, StoreError> {
+        if puts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let updates = puts.iter().map(update).collect();
+        let reply = self.update_grouped("tokens", updates).await?;
+        let (mut done, doubtful) = settle(puts, &reply);
+        if !doubtful.is_empty() {
+            let written = self.read_back(&doubtful).await?;
+            let is_written = |put: &&&Put<'_>| {
+                let id = written.get(&put.record.access_token);
+                id == Some(&put.record.id)
+            };
+            done.extend(doubtful.iter().filter(is_written).map(|put| put.position));
+        }
+        Ok(done)
+    }
+
+    /// Which of the new access tokens are there, and in which record.
+    async fn read_back(
+        &self,
+        puts: &[&Put<'_>],
+    ) -> Result<HashMap<TokenValue, RecordId>, StoreError> {
+        let tokens: Vec<TokenValue> = puts.iter().map(|p| p.record.access_token.clone()).collect();
+        let filter = doc! { "access_token": { "$in": texts(&tokens) } };
+        let find = self.tokens.find(filter).batch_size(one_batch(puts.len()));
+        let documents = all_documents(find.projection(doc! { "access_token": 1 })).await?;
+        let written = |document: &Document| {
+            let access_token = TokenValue::parse(document.get_str("access_token").ok()?)?;
+            Some((access_token, record_id(document, "_id")?))
+        };
+        Ok(documents.iter().filter_map(written).collect())
+    }
+}
+
+/// Tells the positions that are surely done from the writes that must be read back.
+fn settle<'p, 'a>(puts: &'p [Put<'a>], reply: &GroupedReply) -> (Vec<usize>, Vec<&'p Put<'a>>) {
+    let all_matched = reply.count == puts.len() - reply.refused.len();
+    let mut done = Vec::new();
+    let mut doubtful = Vec::new();
+    for (index, put) in puts.iter().enumerate() {
+        if reply.refused.contains(&index) {
+            continue;
+        }
+        let is_replaced = all_matched && put.expected.is_some();
+        if is_replaced || reply.inserted.contains(&index) {
+            done.push(put.position);
+        } else {
+            doubtful.push(put);
+        }
+    }
+    (done, doubtful)
+}
+
+fn update(put: &Put<'_>) -> Document {
+    let document = token::write(put.record);
+    if let Some(expected) = put.expected {
+        return doc! { "q": condition(expected), "u": document };
+    }
+    // An insert that is repeated after a lost answer finds its own record and leaves it be; the
+    // unique index on user and client refuses it when there is another.
+    doc! {
+        "q": { "_id": object_id(put.record.id) },
+        "u": { "$setOnInsert": document },
+        "upsert": true,
+    }
+}
+
+fn condition(expected: &ExpectedRecord) -> Document {
+    // A condition of null holds for an absent field.
+    let refresh_token = expected.refresh_token.as_ref().map(TokenValue::expose);
+    doc! {
+        "_id": object_id(expected.id),
+        "access_token": expected.access_token.expose(),
+        "refresh_token": refresh_token,
+    }
+}
+
+fn is_as_expected(document: &Document, expected: &ExpectedRecord) -> bool {
+    let text = |key: &str| document.get(key).and_then(Bson::as_str);
+    text("access_token") == Some(expected.access_token.expose())
+        && text("refresh_token") == expected.refresh_token.as_ref().map(TokenValue::expose)
+}

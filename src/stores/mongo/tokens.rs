@@ -1,0 +1,226 @@
+//! The collections `tokens` and `ended_tokens`: finding. Writing is in `token_writes`.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use futures_util::future;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc};
+use time::OffsetDateTime;
+
+use crate::domain::client::ClientId;
+use crate::domain::token::{
+    EndedToken, FamilyId, Grant, GrantUser, RecordId, TokenRecord, TokenValue,
+};
+use crate::domain::user::UserId;
+use crate::stores::error::StoreError;
+use crate::stores::{TokenStore, TokenWrite};
+
+use super::documents::{date, object_id, record_id, texts, token};
+use super::grouped::MOST_WRITES;
+use super::{MongoStore, all_documents, in_order, one_batch, within_deadline};
+
+#[async_trait]
+impl TokenStore for MongoStore {
+    async fn find_grants(&self, tokens: &[TokenValue]) -> Result<Vec<Option<Grant>>, StoreError> {
+        let records = self.find_by_access_token(tokens).await?;
+        let of_users: HashSet<UserId> =
+            records.iter().flatten().filter_map(|r| r.user_id).collect();
+        let of_clients = records.iter().flatten().map(|r| &r.client_id).collect();
+        let (users, clients) = future::try_join(
+            self.enabled_users(&of_users),
+            self.enabled_clients(&of_clients),
+        )
+        .await?;
+        let grant = |record: TokenRecord| grant(record, &users, &clients);
+        Ok(records
+            .into_iter()
+            .map(|record| record.and_then(grant))
+            .collect())
+    }
+
+    async fn find_by_access_token(
+        &self,
+        tokens: &[TokenValue],
+    ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
+        let filter = doc! { "access_token": { "$in": texts(tokens) } };
+        let records = self.find_records(filter, tokens.len()).await?;
+        let found = records.into_iter().map(|r| (r.access_token.clone(), r));
+        Ok(in_order(tokens, &found.collect()))
+    }
+
+    async fn find_by_refresh_token(
+        &self,
+        tokens: &[TokenValue],
+    ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
+        // Without the type the server does not use the index of refresh tokens, which is partial.
+        let filter = doc! { "$or": [
+            { "refresh_token": { "$in": texts(tokens), "$type": "string" } },
+            { "rotated_from.refresh_token": { "$in": texts(tokens) } },
+        ] };
+        let records = self.find_records(filter, 2 * tokens.len()).await?;
+        let mut found = HashMap::new();
+        for record in &records {
+            if let Some(spent) = &record.rotated_from {
+                found.insert(spent.refresh_token.clone(), record.clone());
+            }
+        }
+        // The present refresh tokens come last, so that they win.
+        for record in records {
+            if let Some(present) = record.refresh_token.clone() {
+                found.insert(present, record);
+            }
+        }
+        Ok(in_order(tokens, &found))
+    }
+
+    async fn find_by_session(
+        &self,
+        sessions: &[(ClientId, UserId)],
+    ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
+        if sessions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut users_of_clients: HashMap<&ClientId, Vec<ObjectId>> = HashMap::new();
+        for (client_id, user_id) in sessions {
+            let users = users_of_clients.entry(client_id).or_default();
+            users.push(object_id(*user_id));
+        }
+        let of_client = |(client_id, users): (&ClientId, Vec<ObjectId>)| {
+            doc! { "client_id": client_id.as_str(), "user_id": { "$in": users } }
+        };
+        let any: Vec<Document> = users_of_clients.into_iter().map(of_client).collect();
+        let records = self
+            .find_records(doc! { "$or": any }, sessions.len())
+            .await?;
+        let session = |r: TokenRecord| Some(((r.client_id.clone(), r.user_id?), r));
+        let found = records.into_iter().filter_map(session).collect();
+        Ok(in_order(sessions, &found))
+    }
+
+    async fn find_by_family(&self, families: &[FamilyId]) -> Result<Vec<TokenRecord>, StoreError> {
+        let families: Vec<ObjectId> = families.iter().copied().map(object_id).collect();
+        // A pair of Flask-Sentinel is a family of its own, named by its identifier.
+        let filter = doc! { "$or": [
+            { "family": { "$in": &families } },
+            { "_id": { "$in": &families }, "family": { "$exists": false } },
+        ] };
+        self.find_records(filter, MOST_WRITES).await
+    }
+
+    async fn write(&self, writes: &[TokenWrite]) -> Result<Vec<bool>, StoreError> {
+        let mut is_done = Vec::with_capacity(writes.len());
+        for group in writes.chunks(MOST_WRITES) {
+            is_done.extend(self.write_group(group).await?);
+        }
+        Ok(is_done)
+    }
+
+    async fn remember_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError> {
+        for group in ends.chunks(MOST_WRITES) {
+            let updates = group.iter().map(token::remember).collect();
+            // A refusal by the unique `_id` means that the end is remembered.
+            self.update_grouped("ended_tokens", updates).await?;
+        }
+        Ok(())
+    }
+
+    async fn find_ended_families(
+        &self,
+        refresh_tokens: &[TokenValue],
+    ) -> Result<Vec<Option<FamilyId>>, StoreError> {
+        let filter = doc! { "refresh_token": { "$in": texts(refresh_tokens) } };
+        let find = self.ended_tokens.find(filter);
+        let find = find.batch_size(one_batch(refresh_tokens.len()));
+        let documents = all_documents(find).await?;
+        let family = |document: &Document| {
+            let refresh_token = TokenValue::parse(document.get_str("refresh_token").ok()?)?;
+            Some((refresh_token, record_id(document, "family")?))
+        };
+        let found = documents.iter().filter_map(family).collect();
+        Ok(in_order(refresh_tokens, &found))
+    }
+
+    async fn ends_since(&self, since: OffsetDateTime) -> Result<Vec<TokenValue>, StoreError> {
+        let filter = doc! { "ended_at": { "$gte": date(since) } };
+        let find = self.ended_tokens.find(filter).projection(doc! { "_id": 1 });
+        let documents = all_documents(find.batch_size(10_000)).await?;
+        let access_token = |document: &Document| TokenValue::parse(document.get_str("_id").ok()?);
+        Ok(documents.iter().filter_map(access_token).collect())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let ping = doc! { "ping": 1 };
+        within_deadline(self.database.run_command(ping)).await?;
+        Ok(())
+    }
+}
+
+impl MongoStore {
+    async fn find_records(
+        &self,
+        filter: Document,
+        expected: usize,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        let find = self.tokens.find(filter).batch_size(one_batch(expected));
+        let documents = all_documents(find).await?;
+        Ok(documents.iter().filter_map(token::read).collect())
+    }
+
+    /// The names of those of these users that are there and not disabled.
+    async fn enabled_users(
+        &self,
+        ids: &HashSet<UserId>,
+    ) -> Result<HashMap<RecordId, String>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let object_ids: Vec<ObjectId> = ids.iter().copied().map(object_id).collect();
+        let filter = doc! { "_id": { "$in": object_ids }, "disabled": { "$ne": true } };
+        let find = self.users.find(filter).projection(doc! { "username": 1 });
+        let documents = all_documents(find.batch_size(one_batch(ids.len()))).await?;
+        let name = |document: &Document| {
+            let username = document.get_str("username").ok()?;
+            Some((record_id(document, "_id")?, username.to_owned()))
+        };
+        Ok(documents.iter().filter_map(name).collect())
+    }
+
+    /// Those of these clients that are there and not disabled.
+    async fn enabled_clients(
+        &self,
+        ids: &HashSet<&ClientId>,
+    ) -> Result<HashSet<ClientId>, StoreError> {
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let texts: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+        let filter = doc! { "client_id": { "$in": texts }, "disabled": { "$ne": true } };
+        let projection = doc! { "client_id": 1, "_id": 0 };
+        let find = self.clients.find(filter).projection(projection);
+        let documents = all_documents(find.batch_size(one_batch(ids.len()))).await?;
+        let id = |document: &Document| document.get_str("client_id").map(ClientId::new).ok();
+        Ok(documents.iter().filter_map(id).collect())
+    }
+}
+
+fn grant(
+    record: TokenRecord,
+    users: &HashMap<RecordId, String>,
+    clients: &HashSet<ClientId>,
+) -> Option<Grant> {
+    let user = match record.user_id {
+        None => None,
+        Some(id) => Some(GrantUser {
+            id,
+            username: users.get(&id)?.clone(),
+        }),
+    };
+    clients.contains(&record.client_id).then_some(Grant {
+        user,
+        client_id: record.client_id,
+        scope: record.scope,
+        issued_at: record.issued_at,
+        expires_at: record.expires_at,
+    })
+}

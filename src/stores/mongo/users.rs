@@ -1,0 +1,94 @@
+//! The collection `users`.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc};
+
+use crate::domain::user::{NewUser, User, UserId};
+use crate::stores::UserStore;
+use crate::stores::error::{InsertError, StoreError};
+
+use super::documents::{object_id, user};
+use super::{
+    DUPLICATE_KEY, MongoStore, all_documents, error_code, in_order, one_batch, within_deadline,
+};
+
+#[async_trait]
+impl UserStore for MongoStore {
+    async fn find_user(&self, username: &str) -> Result<Option<User>, StoreError> {
+        let found = within_deadline(self.users.find_one(doc! { "username": username })).await?;
+        let Some(document) = found else {
+            return Ok(None);
+        };
+        let corrupt = StoreError::Corrupt {
+            place: "users",
+            what: "its _id is not an ObjectId",
+        };
+        user::read(&document).map(Some).ok_or(corrupt)
+    }
+
+    async fn find_users_by_id(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
+        let object_ids: Vec<ObjectId> = ids.iter().copied().map(object_id).collect();
+        let find = self.users.find(doc! { "_id": { "$in": object_ids } });
+        let documents = all_documents(find.batch_size(one_batch(ids.len()))).await?;
+        let users = documents.iter().filter_map(user::read);
+        let found: HashMap<UserId, User> = users.map(|user| (user.id, user)).collect();
+        Ok(in_order(ids, &found))
+    }
+
+    async fn insert_user(&self, user: &NewUser) -> Result<User, InsertError> {
+        let id = ObjectId::new();
+        let document = user::write(id, user);
+        insert(&self.users, &document).await?;
+        let corrupt = StoreError::Corrupt {
+            place: "users",
+            what: "the new document cannot be read",
+        };
+        Ok(user::read(&document).ok_or(corrupt)?)
+    }
+
+    async fn list_users(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<User>, StoreError> {
+        let mut filter = readable();
+        if let Some(after) = after {
+            filter.insert("_id", doc! { "$type": "objectId", "$gt": object_id(after) });
+        }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let find = self.users.find(filter).sort(doc! { "_id": 1 }).limit(limit);
+        let documents = all_documents(find).await?;
+        Ok(documents.iter().filter_map(user::read).collect())
+    }
+
+    async fn count_users(&self) -> Result<u64, StoreError> {
+        within_deadline(self.users.count_documents(readable())).await
+    }
+}
+
+/// Stores a new document whose name must be unique.
+pub(super) async fn insert(
+    collection: &mongodb::Collection<Document>,
+    document: &Document,
+) -> Result<(), InsertError> {
+    let insert = async {
+        match collection.insert_one(document).await {
+            Ok(_) => Ok(true),
+            Err(error) if error_code(&error) == Some(DUPLICATE_KEY) => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    if within_deadline(insert).await? {
+        Ok(())
+    } else {
+        Err(InsertError::Taken)
+    }
+}
+
+/// Leaves out what nobody wrote, so that a page is full unless it is the last one.
+fn readable() -> Document {
+    doc! { "_id": { "$type": "objectId" }, "username": { "$type": "string" } }
+}
