@@ -1,0 +1,44 @@
+//! The name of every key, and what it says of its token.
+
+use crate::domain::token::TokenValue;
+
+const COMPANION_PREFIX: &str = "sentinel:{";
+const COMPANION_SUFFIX: &str = "}";
+
+/// The key of Flask-Sentinel: the token itself; the value is the user's identifier.
+pub(super) fn plain(token: &TokenValue) -> &str {
+    token.expose()
+}
+
+/// The key of the whole grant. The braces put it into the slot of the plain key.
+pub(super) fn companion(token: &TokenValue) -> String {
+    format!("{COMPANION_PREFIX}{}{COMPANION_SUFFIX}", token.expose())
+}
+
+/// The token that a key belongs to; `None` for a key that is not ours.
+pub(super) fn token_of(key: &[u8]) -> Option<TokenValue> {
+    let key = str::from_utf8(key).ok()?;
+    let inner = key.strip_prefix(COMPANION_PREFIX);
+    let inner = inner.and_then(|rest| rest.strip_suffix(COMPANION_SUFFIX));
+    TokenValue::parse(inner.unwrap_or(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_keys_of_a_token_lead_back_to_it() {
+        let token = TokenValue::parse("sx2Rz0vVFVRQBCFVCTwXINPjSswq1W").unwrap();
+        assert_eq!(plain(&token), "sx2Rz0vVFVRQBCFVCTwXINPjSswq1W");
+        assert_eq!(
+            companion(&token),
+            "sentinel:{sx2Rz0vVFVRQBCFVCTwXINPjSswq1W}"
+        );
+        assert_eq!(token_of(plain(&token).as_bytes()), Some(token.clone()));
+        assert_eq!(token_of(companion(&token).as_bytes()), Some(token));
+        for foreign in [&b"session:1"[..], b"sentinel:{x}", b"\xff"] {
+            assert_eq!(token_of(foreign), None);
+        }
+    }
+}
