@@ -1,0 +1,77 @@
+//! The contract of the stores, as one suite that every implementation runs.
+
+mod records;
+mod token_writes;
+mod tokens;
+
+use tempfile::TempDir;
+use warp_sentinel::clock::Clock;
+use warp_sentinel::domain::token::TokenRecord;
+use warp_sentinel::domain::user::User;
+use warp_sentinel::stores::{TokenWrite, Truth, mongo};
+
+use super::fixtures::new_user;
+use super::mongo::fresh_settings;
+
+/// A fresh store, and the folder it lives in if it has one.
+struct Opened {
+    truth: Truth,
+    _folder: Option<TempDir>,
+}
+
+/// Runs each check of the contract as a test of its own against the store that `$open` opens.
+macro_rules! keeps_the_contract {
+    ($store:ident, $open:ident) => {
+        mod $store {
+            keeps_the_contract!(@tests super::super::$open =>
+                records::a_username_is_given_once,
+                records::a_user_is_found_as_it_was_stored,
+                records::users_are_found_by_identifier_and_listed_by_page,
+                records::a_client_is_found_as_it_was_stored,
+                records::clients_are_listed_by_page,
+                token_writes::a_user_and_client_have_one_pair,
+                token_writes::a_pair_is_replaced_by_the_first_who_read_it,
+                token_writes::a_replaced_pair_keeps_its_identifier,
+                token_writes::a_pair_is_removed_only_as_it_was_read,
+                token_writes::each_write_of_a_batch_has_its_own_outcome,
+                token_writes::a_large_batch_is_written_whole,
+                tokens::pairs_are_found_by_their_tokens,
+                tokens::a_present_refresh_token_wins_over_a_spent_one,
+                tokens::pairs_are_found_by_session_and_family,
+                token_writes::a_pair_survives_with_all_its_fields,
+                tokens::a_grant_needs_its_user_and_client,
+                tokens::the_first_memory_of_an_end_stays,
+                records::a_secret_is_chosen_once,
+                tokens::nothing_asked_is_nothing_answered,
+            );
+        }
+    };
+    (@tests $open:path => $($part:ident::$check:ident,)*) => {
+        mod tests {
+            $(#[tokio::test]
+            async fn $check() {
+                super::super::$part::$check(&$open().await.truth).await;
+            })*
+        }
+    };
+}
+
+keeps_the_contract!(mongodb, open_mongo);
+
+async fn open_mongo() -> Opened {
+    let settings = fresh_settings().await;
+    Opened {
+        truth: mongo::open(&settings, &Clock::default()).await.unwrap(),
+        _folder: None,
+    }
+}
+
+async fn insert_user(truth: &Truth, username: &str) -> User {
+    truth.users.insert_user(&new_user(username)).await.unwrap()
+}
+
+async fn insert(truth: &Truth, record: TokenRecord) -> TokenRecord {
+    let insert = TokenWrite::Insert(record.clone());
+    assert_eq!(truth.tokens.write(&[insert]).await.unwrap(), [true]);
+    record
+}

@@ -1,0 +1,3 @@
+//! What both test binaries need to run the server against real stores.
+
+pub(crate) mod stores;
