@@ -125,19 +125,19 @@ impl TokenStore for MongoStore {
         Ok(())
     }
 
-    async fn find_ended_families(
+    async fn find_ends(
         &self,
         refresh_tokens: &[TokenValue],
-    ) -> Result<Vec<Option<FamilyId>>, StoreError> {
+    ) -> Result<Vec<Option<EndedToken>>, StoreError> {
         let filter = doc! { "refresh_token": { "$in": texts(refresh_tokens) } };
         let find = self.ended_tokens.find(filter);
         let find = find.batch_size(one_batch(refresh_tokens.len()));
         let documents = all_documents(find).await?;
-        let family = |document: &Document| {
-            let refresh_token = TokenValue::parse(document.get_str("refresh_token").ok()?)?;
-            Some((refresh_token, record_id(document, "family")?))
+        let end = |document: &Document| {
+            let end = token::read_end(document)?;
+            Some((end.refresh_token.clone()?, end))
         };
-        let found = documents.iter().filter_map(family).collect();
+        let found = documents.iter().filter_map(end).collect();
         Ok(in_order(refresh_tokens, &found))
     }
 

@@ -9,9 +9,9 @@ use warp_sentinel::stores::{ExpectedRecord, TokenWrite};
 
 pub(super) const HASH: &str = "$2b$04$/sbqlZ5/vN16apbzXVIw9Oet/NtzJUwT47UJmAoVU4dT4aExDkvEO";
 
-/// A fixed instant with milliseconds, in 2026.
+/// A fixed instant with milliseconds, in 2100: nothing here has ended, so no store cleans it up.
 pub(super) fn noon() -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(1_795_435_200_123_000_000).unwrap()
+    OffsetDateTime::from_unix_timestamp_nanos(4_102_488_000_123_000_000).unwrap()
 }
 
 /// The n-th token of a test.
@@ -57,6 +57,7 @@ pub(super) fn record(number: u32, user_id: UserId) -> TokenRecord {
         client_id: ClientId::new("app"),
         user_id: Some(user_id),
         scope: Scope::parse("read").unwrap(),
+        refresh_scope: Scope::parse("read").unwrap(),
         issued_at: noon(),
         expires_at: noon() + Duration::hours(1),
         refresh_expires_at: Some(noon() + Duration::days(30)),

@@ -21,6 +21,7 @@ pub(in super::super) fn write(record: &TokenRecord) -> Document {
         "token_type": "Bearer",
         "user": Bson::Null,
         SCHEMA: SCHEMA_VERSION,
+        "refresh_scopes": scope_tokens(&record.refresh_scope),
         "family": object_id(record.family),
         "issued_at": date(record.issued_at),
     };
@@ -78,6 +79,11 @@ fn try_read(document: &Document) -> Option<TokenRecord> {
         client_id: ClientId::new(document.get_str("client_id").ok()?),
         user_id,
         scope: scope(document, "scopes"),
+        // Flask-Sentinel knows one scope only.
+        refresh_scope: match document.get("refresh_scopes") {
+            None => scope(document, "scopes"),
+            Some(_) => scope(document, "refresh_scopes"),
+        },
         issued_at: instant(document, "issued_at").unwrap_or_else(|| id.created_at()),
         expires_at: instant(document, "expires")?,
         refresh_expires_at: instant(document, "refresh_expires"),
@@ -101,6 +107,17 @@ pub(in super::super) fn remember(end: &EndedToken) -> Document {
         "u": { "$setOnInsert": memory },
         "upsert": true,
     }
+}
+
+/// Reads the memory of an end; `None` when nobody writes it so.
+pub(in super::super) fn read_end(document: &Document) -> Option<EndedToken> {
+    Some(EndedToken {
+        access_token: token(document, "_id")?,
+        refresh_token: token(document, "refresh_token"),
+        family: record_id(document, "family")?,
+        ended_at: instant(document, "ended_at")?,
+        forget_at: instant(document, "forget_at")?,
+    })
 }
 
 fn rotated_from(document: &Document) -> Option<RotatedFrom> {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use warp_sentinel::clock::Clock;
 use warp_sentinel::domain::token::TokenRecord;
 use warp_sentinel::domain::user::User;
-use warp_sentinel::stores::{TokenWrite, Truth, mongo};
+use warp_sentinel::stores::{TokenWrite, Truth, embedded, mongo};
 
 use super::fixtures::new_user;
 use super::mongo::fresh_settings;
@@ -56,13 +56,23 @@ macro_rules! keeps_the_contract {
     };
 }
 
-keeps_the_contract!(mongodb, open_mongo);
+keeps_the_contract!(on_mongodb, open_mongo);
+keeps_the_contract!(on_the_embedded_store, open_embedded);
 
 async fn open_mongo() -> Opened {
     let settings = fresh_settings().await;
     Opened {
         truth: mongo::open(&settings, &Clock::default()).await.unwrap(),
         _folder: None,
+    }
+}
+
+async fn open_embedded() -> Opened {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("sentinel.redb");
+    Opened {
+        truth: embedded::open(&path, &Clock::default()).unwrap(),
+        _folder: Some(folder),
     }
 }
 

@@ -123,6 +123,7 @@ pub(super) async fn a_pair_survives_with_all_its_fields(truth: &Truth) {
         refresh_token: None,
         refresh_expires_at: None,
         scope: Scope::default(),
+        refresh_scope: Scope::default(),
         ..record(10, id(2))
     };
     let bare = insert(truth, bare).await;

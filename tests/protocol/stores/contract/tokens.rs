@@ -117,8 +117,15 @@ pub(super) async fn the_first_memory_of_an_end_stays(truth: &Truth) {
     let ended: HashSet<_> = ended.into_iter().collect();
     assert_eq!(ended, HashSet::from([token(10), token(20)]));
     let asked = [token(11), token(10), token(1)];
-    let families = truth.tokens.find_ended_families(&asked).await.unwrap();
-    assert_eq!(families, [Some(id(10)), None, Some(id(0))]);
+    let found = truth.tokens.find_ends(&asked).await.unwrap();
+    let found = found
+        .into_iter()
+        .map(|end| end.map(|end| (end.family, end.access_token)));
+    let found: Vec<_> = found.collect();
+    assert_eq!(
+        found,
+        [Some((id(10), token(10))), None, Some((id(0), token(0)))]
+    );
 }
 
 pub(super) async fn nothing_asked_is_nothing_answered(truth: &Truth) {
@@ -134,14 +141,7 @@ pub(super) async fn nothing_asked_is_nothing_answered(truth: &Truth) {
     );
     assert!(truth.tokens.find_by_session(&[]).await.unwrap().is_empty());
     assert!(truth.tokens.find_by_family(&[]).await.unwrap().is_empty());
-    assert!(
-        truth
-            .tokens
-            .find_ended_families(&[])
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(truth.tokens.find_ends(&[]).await.unwrap().is_empty());
     assert!(truth.tokens.write(&[]).await.unwrap().is_empty());
     truth.tokens.remember_ends(&[]).await.unwrap();
     truth.tokens.ping().await.unwrap();

@@ -112,6 +112,7 @@ async fn what_we_write_has_the_fields_and_types_of_flask_sentinel() {
     let user_id = RecordId::parse(USER).unwrap();
     let pair = TokenRecord {
         scope: Scope::default(),
+        refresh_scope: Scope::default(),
         ..record(0, user_id)
     };
     truth

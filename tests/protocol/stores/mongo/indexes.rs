@@ -103,7 +103,7 @@ async fn no_query_scans_a_collection() {
         .find_by_family(&[pair.family, id(9)])
         .await
         .unwrap();
-    truth.tokens.find_ended_families(&[token(1)]).await.unwrap();
+    truth.tokens.find_ends(&[token(1)]).await.unwrap();
     truth.tokens.ends_since(noon()).await.unwrap();
     truth.tokens.write(&[replacement(&pair, 10)]).await.unwrap();
 
