@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod crypto;
 pub mod domain;
+pub mod server;
 pub mod settings;
 pub mod stores;
 pub mod telemetry;

@@ -1,0 +1,199 @@
+//! The accept loop: takes connections while there is room, and lets them finish at the end.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use hyper::body::Body;
+use hyper::{Request, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::Peer;
+use super::body::RequestBody;
+use super::connection::{Connection, ConnectionError};
+use super::limits::Limits;
+use super::listener::Listener;
+use super::tls::Certificates;
+use super::transport::Socket;
+
+#[cfg(test)]
+mod tests;
+
+/// Pause after the system refused to give a connection: it needs a moment to find files again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A listener with all that is needed to serve it.
+#[derive(Debug)]
+pub struct Server {
+    /// Where connections come from.
+    pub listener: Listener,
+    /// How they are encrypted; `None` is plain HTTP/1.1.
+    pub tls: Option<Arc<Certificates>>,
+    /// How much a peer may cost.
+    pub limits: Limits,
+}
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Every request in flight was answered.
+    Whole,
+    /// The time was over; this many connections were cut.
+    Cut(usize),
+}
+
+/// A connection, its other end and its place among the allowed ones.
+type Accepted = (Socket, Option<SocketAddr>, OwnedSemaphorePermit);
+
+/// What connections share.
+struct Hall<F> {
+    tls: Option<Arc<Certificates>>,
+    limits: Limits,
+    make_service: Arc<F>,
+    drain: watch::Sender<bool>,
+    connections: JoinSet<()>,
+}
+
+impl Server {
+    /// Serves until `shutdown` is ready; then accepts no more, lets requests in flight finish
+    /// within the drain limit, and returns. `make_service` is called once for each connection.
+    /// Dropping the future cuts every connection.
+    pub async fn serve<F, S, B>(
+        self,
+        make_service: F,
+        shutdown: impl Future<Output = ()>,
+    ) -> Drained
+    where
+        F: Fn(Peer) -> S + Send + Sync + 'static,
+        S: tower_service::Service<
+                Request<RequestBody>,
+                Response = Response<B>,
+                Error = Infallible,
+                Future: Send,
+            > + Clone
+            + Send
+            + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
+    {
+        let listener = self.listener;
+        let room = Arc::new(Semaphore::new(self.limits.connections));
+        let mut hall = Hall {
+            tls: self.tls,
+            limits: self.limits,
+            make_service: Arc::new(make_service),
+            drain: watch::Sender::new(false),
+            connections: JoinSet::new(),
+        };
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(ended) = hall.connections.join_next() => report(ended),
+                accepted = accept(&listener, &room) => match accepted {
+                    Ok(accepted) => hall.admit(accepted),
+                    Err(error) => pause(&error).await,
+                },
+            }
+        }
+        // Who has connected already has been promised an answer by the system.
+        while let Some(Ok(accepted)) = accept(&listener, &room).now_or_never() {
+            hall.admit(accepted);
+        }
+        drop(listener);
+        hall.close().await
+    }
+}
+
+impl<F> Hall<F> {
+    fn admit<S, B>(&mut self, (socket, address, permit): Accepted)
+    where
+        F: Fn(Peer) -> S + Send + Sync + 'static,
+        S: tower_service::Service<
+                Request<RequestBody>,
+                Response = Response<B>,
+                Error = Infallible,
+                Future: Send,
+            > + Clone
+            + Send
+            + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
+    {
+        let tls = self.tls.as_ref().map(|certificates| certificates.config());
+        let is_tls = tls.is_some();
+        let opening = Connection::open(socket, tls, self.limits, self.drain.subscribe());
+        let make_service = Arc::clone(&self.make_service);
+        self.connections.spawn(async move {
+            let _permit = permit;
+            let outcome = async {
+                let connection = opening.await?;
+                connection
+                    .serve(make_service(Peer { address, is_tls }))
+                    .await
+            };
+            if let Err(error) = outcome.await {
+                log(&error);
+            }
+        });
+    }
+
+    async fn close(mut self) -> Drained {
+        self.drain.send_replace(true);
+        let all_ended = async {
+            while let Some(ended) = self.connections.join_next().await {
+                report(ended);
+            }
+        };
+        if timeout(self.limits.drain, all_ended).await.is_ok() {
+            return Drained::Whole;
+        }
+        let cut = self.connections.len();
+        self.connections.shutdown().await;
+        Drained::Cut(cut)
+    }
+}
+
+/// Waits for room and for a connection. At the cap, more wait in the system's queue.
+async fn accept(listener: &Listener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
+    let permit = Arc::clone(room)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (socket, address) = listener.accept().await?;
+    Ok((socket, address, permit))
+}
+
+/// Lets a moment pass, unless only that one connection was at fault.
+async fn pause(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput};
+    if matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput
+    ) {
+        return;
+    }
+    tracing::warn!(%error, "no connection can be accepted at the moment");
+    sleep(ACCEPT_PAUSE).await;
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection ended by a panic");
+    }
+}
+
+/// What peers do wrong is theirs to mend, so it is for debugging alone.
+fn log(error: &ConnectionError) {
+    let cause = error.source().map(ToString::to_string);
+    tracing::debug!(%error, cause, "a connection ended early");
+}

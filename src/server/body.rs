@@ -1,0 +1,137 @@
+//! Bodies of requests, which have a deadline, and of responses, which are watched.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Sleep, sleep};
+
+use super::pulse::{InFlight, Pulse};
+
+/// The body of a request. It fails when it has not arrived whole within the deadline; HTTP/1.1 then
+/// closes the connection behind the response, HTTP/2 resets the stream.
+#[derive(Debug)]
+pub struct RequestBody {
+    incoming: Incoming,
+    limit: Duration,
+    /// Runs from the first wait for the peer; most bodies come with their head and need none.
+    deadline: Option<Pin<Box<Sleep>>>,
+    pulse: Arc<Pulse>,
+    is_complete: bool,
+}
+
+/// Why the body of a request ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It did not arrive in time.
+    #[error("the body did not arrive within {0:?}")]
+    TooSlow(Duration),
+    /// The connection broke, or what came is not HTTP.
+    #[error("the body could not be read")]
+    Broken(#[source] hyper::Error),
+}
+
+/// The body of a response, or none where HTTP itself refused the request.
+#[derive(Debug)]
+pub(super) struct ResponseBody<B> {
+    inner: Option<B>,
+    in_flight: InFlight,
+}
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, limit: Duration, pulse: Arc<Pulse>) -> Self {
+        let is_complete = incoming.is_end_stream();
+        Self {
+            incoming,
+            limit,
+            deadline: None,
+            pulse,
+            is_complete,
+        }
+    }
+
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(limit)));
+        deadline.as_mut().poll(context)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // A peer that always has one more byte ready must not escape the deadline.
+        if self.deadline.is_some() && self.poll_deadline(context).is_ready() {
+            return Poll::Ready(Some(Err(BodyError::TooSlow(self.limit))));
+        }
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
+            ready!(self.poll_deadline(context));
+            return Poll::Ready(Some(Err(BodyError::TooSlow(self.limit))));
+        };
+        self.is_complete = frame.is_none() || self.incoming.is_end_stream();
+        Poll::Ready(frame.map(|outcome| outcome.map_err(BodyError::Broken)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.is_complete {
+            self.pulse.note_abandoned_body();
+        }
+    }
+}
+
+impl<B> ResponseBody<B> {
+    /// The body of `in_flight`'s response; `None` is an empty one.
+    pub(super) fn new(inner: Option<B>, mut in_flight: InFlight) -> Self {
+        in_flight.wait_for_peer();
+        Self { inner, in_flight }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(inner).poll_frame(context);
+        if frame.is_pending() {
+            self.in_flight.wait_for_service();
+        } else {
+            self.in_flight.wait_for_peer();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}

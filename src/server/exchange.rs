@@ -1,0 +1,65 @@
+//! One request and its response: the checks and counts around the service.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response, Version};
+use hyper_util::service::TowerToHyperService;
+
+use super::body::{RequestBody, ResponseBody};
+use super::limits::Limits;
+use super::pulse::{InFlight, Pulse};
+use super::request_head;
+
+/// Makes the service of one connection what hyper serves.
+pub(super) fn guard<S, B>(
+    service: S,
+    limits: Limits,
+    pulse: Arc<Pulse>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<ResponseBody<B>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Send
+where
+    S: tower_service::Service<
+            Request<RequestBody>,
+            Response = Response<B>,
+            Error = Infallible,
+            Future: Send,
+        > + Clone
+        + Send
+        + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+{
+    let service = TowerToHyperService::new(service);
+    service_fn(move |request: Request<Incoming>| {
+        let version = request.version();
+        let in_flight = InFlight::start(Arc::clone(&pulse));
+        let refusal = request_head::refusal(&request, &limits);
+        let request = request
+            .map(|incoming| RequestBody::new(incoming, limits.request_body, Arc::clone(&pulse)));
+        let answer = match refusal {
+            Some(status) => Err(status),
+            None => Ok(service.call(request)),
+        };
+        async move {
+            let mut response = match answer {
+                Err(status) => request_head::refuse(status, version).map(|()| None),
+                Ok(served) => served.await?.map(Some),
+            };
+            // The peer hears that the connection ends with this response, so it does not send a
+            // request into a closing connection.
+            if version < Version::HTTP_2 && in_flight.pulse().is_draining() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, in_flight)))
+        }
+    })
+}

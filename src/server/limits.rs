@@ -1,0 +1,112 @@
+//! The bounds that keep one peer from costing the others their service.
+
+use std::fs;
+use std::time::Duration;
+
+/// Files that connections leave to the stores, the log and the certificates.
+const RESERVED_FILES: usize = 128;
+
+/// Fewest connections that are worth a server.
+const LEAST_CONNECTIONS: usize = 16;
+
+/// Deadlines and sizes of connections and requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For a TLS handshake.
+    pub handshake: Duration,
+    /// For the head of a request, from the first byte; also for the first byte of a connection.
+    pub request_head: Duration,
+    /// For the body of a request, in total.
+    pub request_body: Duration,
+    /// For a peer that takes nothing of its response.
+    pub response_stall: Duration,
+    /// For a connection without a request.
+    pub idle: Duration,
+    /// For a connection that has said it is going: what is under way may still arrive.
+    pub farewell: Duration,
+    /// For all requests in flight when the server stops.
+    pub drain: Duration,
+    /// Bytes of a request's head, at least 8,192.
+    pub head_bytes: u16,
+    /// Header lines of a request. HTTP/1.1 allows 100 whatever is set here.
+    pub header_lines: usize,
+    /// Bytes of a request target.
+    pub target_bytes: usize,
+    /// Connections at one time; more wait in the system's queue.
+    pub connections: usize,
+    /// Requests at one time on an HTTP/2 connection.
+    pub streams: u32,
+    /// Between two pings of an HTTP/2 connection.
+    pub ping_interval: Duration,
+    /// For the answer to a ping.
+    pub ping_answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            request_head: Duration::from_secs(10),
+            request_body: Duration::from_secs(10),
+            response_stall: Duration::from_secs(10),
+            idle: Duration::from_mins(1),
+            farewell: Duration::from_millis(500),
+            drain: Duration::from_secs(10),
+            head_bytes: 16 * 1024,
+            header_lines: 100,
+            target_bytes: 8 * 1024,
+            connections: 10_000,
+            streams: 128,
+            ping_interval: Duration::from_secs(20),
+            ping_answer: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// The defaults, with fewer connections where this process may open few files.
+    pub fn of_this_process() -> Self {
+        let defaults = Self::default();
+        let table = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let connections = open_files(&table).map_or(defaults.connections, |files| {
+            let free = files.saturating_sub(RESERVED_FILES).max(LEAST_CONNECTIONS);
+            free.min(defaults.connections)
+        });
+        Self {
+            connections,
+            ..defaults
+        }
+    }
+}
+
+/// Reads the soft limit of open files from the table in `/proc/self/limits`; `None` is no limit.
+fn open_files(table: &str) -> Option<usize> {
+    let row = table
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    row.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_of_open_files_is_the_first_figure() {
+        let table = "Limit                     Soft Limit           Hard Limit           Units\n\
+                     Max processes             96000                96000                processes\n\
+                     Max open files            1024                 1048576              files\n";
+        assert_eq!(open_files(table), Some(1024));
+        assert_eq!(
+            open_files("Max open files   unlimited   unlimited   files"),
+            None
+        );
+        assert_eq!(open_files(""), None);
+    }
+
+    #[test]
+    fn this_process_gets_between_the_least_and_the_default() {
+        let connections = Limits::of_this_process().connections;
+        assert!((LEAST_CONNECTIONS..=10_000).contains(&connections));
+    }
+}
