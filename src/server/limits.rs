@@ -32,7 +32,8 @@ pub struct Limits {
     pub header_lines: usize,
     /// Bytes of a request target.
     pub target_bytes: usize,
-    /// Connections at one time; more wait in the system's queue.
+    /// Connections at one time. For one more, the oldest without a request is cut; if all have made
+    /// one, it waits in the system's queue.
     pub connections: usize,
     /// Requests at one time on an HTTP/2 connection.
     pub streams: u32,

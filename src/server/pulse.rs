@@ -35,9 +35,9 @@ pub(super) enum Phase {
 }
 
 /// The counts of one connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pulse {
-    is_http2: bool,
+    is_http2: AtomicBool,
     started: AtomicUsize,
     ended: AtomicUsize,
     /// Responses that have something to send and wait for room.
@@ -52,18 +52,8 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new(is_http2: bool) -> Self {
-        Self {
-            is_http2,
-            started: AtomicUsize::new(0),
-            ended: AtomicUsize::new(0),
-            waiting_for_peer: AtomicUsize::new(0),
-            received: AtomicUsize::new(0),
-            writes: AtomicUsize::new(0),
-            is_write_blocked: AtomicBool::new(false),
-            is_body_abandoned: AtomicBool::new(false),
-            is_draining: AtomicBool::new(false),
-        }
+    pub(super) fn note_http2(&self) {
+        self.is_http2.store(true, Relaxed);
     }
 
     pub(super) fn note_read(&self, bytes: usize) {
@@ -90,12 +80,17 @@ impl Pulse {
     /// frame instead.
     pub(super) fn has_unread_input(&self) -> bool {
         let is_within_head = !self.has_requests() && self.received.load(Relaxed) > 0;
-        !self.is_http2 && (is_within_head || self.is_body_abandoned.load(Relaxed))
+        !self.is_http2.load(Relaxed) && (is_within_head || self.is_body_abandoned.load(Relaxed))
     }
 
     /// Whether responses should tell the peer that this was the last one.
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.load(Relaxed)
+    }
+
+    /// Whether the peer has ever sent a whole head.
+    pub(super) fn has_served(&self) -> bool {
+        self.started.load(Relaxed) > 0
     }
 
     fn has_requests(&self) -> bool {
@@ -112,7 +107,7 @@ impl Pulse {
             return (Phase::Busy, started);
         }
         let received = self.received.load(Relaxed);
-        let phase = match (self.is_http2, started, received) {
+        let phase = match (self.is_http2.load(Relaxed), started, received) {
             (_, 0, 0) => Phase::Opening,
             (false, _, 1..) | (true, 0, 1..PREFACE_BYTES) => Phase::Head,
             _ => Phase::Idle,

@@ -1,5 +1,6 @@
 //! The accept loop: takes connections while there is room, and lets them finish at the end.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
@@ -13,7 +14,7 @@ use futures_util::FutureExt;
 use hyper::body::Body;
 use hyper::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::Peer;
@@ -21,6 +22,7 @@ use super::body::RequestBody;
 use super::connection::{Connection, ConnectionError};
 use super::limits::Limits;
 use super::listener::Listener;
+use super::pulse::Pulse;
 use super::tls::Certificates;
 use super::transport::Socket;
 
@@ -50,8 +52,8 @@ pub enum Drained {
     Cut(usize),
 }
 
-/// A connection, its other end and its place among the allowed ones.
-type Accepted = (Socket, Option<SocketAddr>, OwnedSemaphorePermit);
+/// A connection and its other end.
+type Arrival = (Socket, Option<SocketAddr>);
 
 /// What connections share.
 struct Hall<F> {
@@ -60,6 +62,8 @@ struct Hall<F> {
     make_service: Arc<F>,
     drain: watch::Sender<bool>,
     connections: JoinSet<()>,
+    /// Connections that may not have made a request yet, the oldest first.
+    newcomers: VecDeque<(AbortHandle, Arc<Pulse>)>,
 }
 
 impl Server {
@@ -91,22 +95,36 @@ impl Server {
             make_service: Arc::new(make_service),
             drain: watch::Sender::new(false),
             connections: JoinSet::new(),
+            newcomers: VecDeque::new(),
         };
         let mut shutdown = pin!(shutdown);
+        let mut at_the_door = None;
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 Some(ended) = hall.connections.join_next() => report(ended),
-                accepted = accept(&listener, &room) => match accepted {
-                    Ok(accepted) => hall.admit(accepted),
+                Ok(permit) = Arc::clone(&room).acquire_owned(), if at_the_door.is_some() => {
+                    if let Some(arrival) = at_the_door.take() {
+                        hall.admit(arrival, permit);
+                    }
+                }
+                arrival = listener.accept(), if at_the_door.is_none() => match arrival {
+                    Ok(arrival) => {
+                        if room.available_permits() == 0 {
+                            hall.make_room();
+                        }
+                        at_the_door = Some(arrival);
+                    }
                     Err(error) => pause(&error).await,
                 },
             }
         }
         // Who has connected already has been promised an answer by the system.
-        while let Some(Ok(accepted)) = accept(&listener, &room).now_or_never() {
-            hall.admit(accepted);
+        while let Ok(permit) = Arc::clone(&room).try_acquire_owned()
+            && let Some(arrival) = at_the_door.take().or_else(|| next_at_once(&listener))
+        {
+            hall.admit(arrival, permit);
         }
         drop(listener);
         hall.close().await
@@ -114,7 +132,7 @@ impl Server {
 }
 
 impl<F> Hall<F> {
-    fn admit<S, B>(&mut self, (socket, address, permit): Accepted)
+    fn admit<S, B>(&mut self, (socket, address): Arrival, permit: OwnedSemaphorePermit)
     where
         F: Fn(Peer) -> S + Send + Sync + 'static,
         S: tower_service::Service<
@@ -131,18 +149,39 @@ impl<F> Hall<F> {
         let is_tls = tls.is_some();
         let opening = Connection::open(socket, tls, self.limits, self.drain.subscribe());
         let make_service = Arc::clone(&self.make_service);
-        self.connections.spawn(async move {
+        let pulse = Arc::new(Pulse::default());
+        let counts = Arc::clone(&pulse);
+        let task = self.connections.spawn(async move {
             let _permit = permit;
             let outcome = async {
                 let connection = opening.await?;
-                connection
-                    .serve(make_service(Peer { address, is_tls }))
-                    .await
+                let service = make_service(Peer { address, is_tls });
+                connection.serve(service, counts).await
             };
             if let Err(error) = outcome.await {
                 log(&error);
             }
         });
+        self.forget_known();
+        self.newcomers.push_back((task, pulse));
+    }
+
+    /// Cuts the connection that has been open longest without making a request: at the cap, silent
+    /// peers must not keep others out until their deadlines. Who has made one is left alone.
+    fn make_room(&mut self) {
+        self.forget_known();
+        if let Some((task, _)) = self.newcomers.pop_front() {
+            task.abort();
+        }
+    }
+
+    /// Drops what is no newcomer any more from the front. Deadlines see to it that the front moves.
+    fn forget_known(&mut self) {
+        let is_known =
+            |(task, pulse): &(AbortHandle, Arc<Pulse>)| task.is_finished() || pulse.has_served();
+        while self.newcomers.front().is_some_and(is_known) {
+            self.newcomers.pop_front();
+        }
     }
 
     async fn close(mut self) -> Drained {
@@ -161,14 +200,9 @@ impl<F> Hall<F> {
     }
 }
 
-/// Waits for room and for a connection. At the cap, more wait in the system's queue.
-async fn accept(listener: &Listener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
-    let permit = Arc::clone(room)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    let (socket, address) = listener.accept().await?;
-    Ok((socket, address, permit))
+/// A connection that is there without waiting.
+fn next_at_once(listener: &Listener) -> Option<Arrival> {
+    listener.accept().now_or_never()?.ok()
 }
 
 /// Lets a moment pass, unless only that one connection was at fault.

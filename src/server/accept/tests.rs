@@ -268,7 +268,7 @@ async fn a_panic_ends_one_connection_alone() {
 }
 
 #[tokio::test]
-async fn at_the_cap_connections_wait_and_are_served_later() {
+async fn at_the_cap_a_peer_in_use_is_left_alone_and_others_wait() {
     let limits = Limits {
         connections: 1,
         ..patient()
@@ -283,6 +283,29 @@ async fn at_the_cap_connections_wait_and_are_served_later() {
     assert!(early.is_err(), "served beyond the cap");
     drop(first);
     assert!(read_until(&mut second, "}").await.contains("Peer"));
+}
+
+#[tokio::test]
+async fn at_the_cap_a_silent_peer_makes_room_for_another() {
+    let (folder, loaded) = ad_hoc();
+    let limits = Limits {
+        connections: 2,
+        ..patient()
+    };
+    for tls in [None, Some(loaded)] {
+        let is_tls = tls.is_some();
+        let server = start(limits, tls).await;
+        let silent = [server.connect().await, server.connect().await];
+        let mut stream = server.connect().await;
+        if is_tls {
+            let config = client_config(&folder.path().join("adhoc-cert.pem"), &[]);
+            assert!(handshake(stream, config).await.is_ok());
+        } else {
+            stream.write_all(&head("GET /peer")).await.unwrap();
+            assert!(read_until(&mut stream, "}").await.contains("Peer"));
+        }
+        drop(silent);
+    }
 }
 
 #[tokio::test]

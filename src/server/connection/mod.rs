@@ -92,7 +92,11 @@ impl Connection {
     }
 
     /// Serves requests until either side is done.
-    pub(super) async fn serve<S, B>(self, service: S) -> Result<(), ConnectionError>
+    pub(super) async fn serve<S, B>(
+        self,
+        service: S,
+        pulse: Arc<Pulse>,
+    ) -> Result<(), ConnectionError>
     where
         S: tower_service::Service<
                 Request<RequestBody>,
@@ -104,11 +108,11 @@ impl Connection {
             + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
     {
-        let pulse = Arc::new(Pulse::new(self.is_http2));
         let transport = TokioIo::new(Transport::new(self.channel, Arc::clone(&pulse)));
         let service = exchange::guard(service, self.limits, Arc::clone(&pulse));
-        let watchdog = Watchdog::new(pulse, self.limits);
+        let watchdog = Watchdog::new(Arc::clone(&pulse), self.limits);
         if self.is_http2 {
+            pulse.note_http2();
             let connection = http2_builder(&self.limits).serve_connection(transport, service);
             drive(connection, watchdog, self.drain, Farewell::Announced).await
         } else {
