@@ -1,6 +1,7 @@
 //! An OAuth 2.0 token server for the resource owner password credentials grant (RFC 6749 §4.3),
 //! on MongoDB and Redis; the successor of Flask-Sentinel.
 
+pub mod actors;
 pub mod clock;
 pub mod crypto;
 pub mod domain;

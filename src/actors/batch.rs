@@ -1,0 +1,94 @@
+//! Batching: while one round trip to a store is in flight, what arrives is collected; when it
+//! lands, all of it goes as one. Alone, a request waits for nothing.
+
+use futures_util::FutureExt;
+use ractor::{ActorProcessingErr, ActorRef, Message};
+
+/// What waits for the next flight of one actor. At most one flight is in the air.
+pub(super) struct Batch<T> {
+    waiting: Vec<T>,
+    is_in_flight: bool,
+}
+
+/// A flight came back. Holds what it brought, or the fact that it panicked.
+pub(super) struct Landed<T>(Option<T>);
+
+impl<T> Batch<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: Vec::new(),
+            is_in_flight: false,
+        }
+    }
+
+    pub(super) fn push(&mut self, item: T) {
+        self.waiting.push(item);
+    }
+
+    /// All that waits but at most `limit`, if there is anything and no flight is in the air. The
+    /// caller must [`launch`] it.
+    pub(super) fn take_off(&mut self, limit: usize) -> Option<Vec<T>> {
+        if self.is_in_flight || self.waiting.is_empty() {
+            return None;
+        }
+        self.is_in_flight = true;
+        let count = limit.min(self.waiting.len());
+        Some(self.waiting.drain(..count).collect())
+    }
+
+    /// All that waits, to go another way.
+    pub(super) fn drain(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Notes that the flight landed, and hands out what it brought.
+    ///
+    /// # Errors
+    /// When the flight panicked: a bug, so the actor passes it on and is restarted.
+    pub(super) fn land<R>(&mut self, landed: Landed<R>) -> Result<R, ActorProcessingErr> {
+        self.is_in_flight = false;
+        landed.0.ok_or_else(|| "a round trip panicked".into())
+    }
+}
+
+/// Runs a flight beside the actor and tells it by a message when it has landed. The calls travel
+/// with the flight, so a restart of the actor does not lose them.
+pub(super) fn launch<M: Message, R: Send + 'static>(
+    actor: ActorRef<M>,
+    flight: impl Future<Output = R> + Send + 'static,
+    message: impl FnOnce(Landed<R>) -> M + Send + 'static,
+) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the flight reports to its actor, also a panic"
+    )]
+    tokio::spawn(async move {
+        let outcome = std::panic::AssertUnwindSafe(flight).catch_unwind().await;
+        let _actor_restarted = actor.cast(message(Landed(outcome.ok())));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_arrives_during_a_flight_goes_with_the_next() {
+        let mut batch = Batch::new();
+        batch.push(1);
+        assert_eq!(batch.take_off(9), Some(vec![1]));
+        batch.push(2);
+        batch.push(3);
+        assert_eq!(batch.take_off(9), None);
+        assert!(batch.land(Landed(Some(()))).is_ok());
+        assert_eq!(batch.take_off(9), Some(vec![2, 3]));
+    }
+
+    #[test]
+    fn a_flight_that_panicked_is_an_error_of_the_actor() {
+        let mut batch = Batch::<u8>::new();
+        batch.push(1);
+        batch.take_off(9);
+        assert!(batch.land(Landed::<()>(None)).is_err());
+    }
+}

@@ -1,0 +1,379 @@
+//! `ManagementActor` guards who may use the console, and hands on what the console and its API
+//! ask for. Shape: sequencer, no I/O: the handle asks the registry, the password pool and the
+//! token issuer. Deadline: five seconds. When it dies, callers get
+//! [`ManagementError::Unavailable`] at once, and a credential checked by bcrypt is checked anew.
+
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use thiserror::Error;
+
+use super::handle::{AskError, Call, Handle, within};
+use super::password_pool::{PasswordPool, PasswordPoolError};
+use super::supervisor::{ActorPicture, Child, Fault, Picture};
+use super::token_issuer::{IssueError, TokenIssuer};
+use super::user_registry::{Page, RegistryError, UserRegistry};
+use crate::clock::Clock;
+use crate::crypto::csrf::CsrfKey;
+use crate::crypto::random;
+use crate::crypto::secret::{self, ClientSecret};
+use crate::domain::client::{Client, ClientId, ClientRegistration, ClientType};
+use crate::domain::error::RecordError;
+use crate::domain::token::TokenValue;
+use crate::domain::user::{self, NewUser, Password, PasswordHash, User, UserId};
+
+/// The longest a caller waits for the actor itself.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Most calls in flight.
+const BOUND: usize = 64;
+
+/// Why the console or its API could not do what was asked.
+#[derive(Debug, Error)]
+pub enum ManagementError {
+    /// The record breaks a rule.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Another record has the name.
+    #[error("the name is taken")]
+    Taken,
+    /// Too much waits; nothing was begun.
+    #[error("too many requests wait")]
+    Overloaded,
+    /// A store or an actor is not available; a repeat is safe.
+    #[error("users, clients and tokens cannot be read or written now")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Who may use the console.
+#[derive(Clone, Debug)]
+pub struct ConsoleCredentials {
+    /// The user name of Basic Auth.
+    pub username: String,
+    /// What the password is compared with.
+    pub password: ConsolePassword,
+}
+
+/// A console password as the operator set it.
+#[derive(Clone, Debug)]
+pub enum ConsolePassword {
+    /// The password itself.
+    Plain(Password),
+    /// Its bcrypt hash.
+    Hash(PasswordHash),
+}
+
+/// What the console needs to know.
+#[derive(Clone)]
+pub struct ConsolePolicy {
+    /// Who may use it; `None` lets nobody in.
+    pub credentials: Option<ConsoleCredentials>,
+    /// Fewest characters of a new password.
+    pub min_password_characters: usize,
+    /// Signs the console's forms; the same on every server of one store.
+    pub csrf_key: CsrfKey,
+}
+
+/// Administers users, clients and tokens.
+#[derive(Clone)]
+pub struct Management {
+    handle: Handle<ManagementMessage>,
+    registry: UserRegistry,
+    passwords: PasswordPool,
+    issuer: TokenIssuer,
+    policy: ConsolePolicy,
+    picture: Picture,
+    clock: Clock,
+}
+
+impl Management {
+    /// The management of what the other handles reach, and the actor to be supervised.
+    pub fn new(
+        (registry, passwords, issuer): (UserRegistry, PasswordPool, TokenIssuer),
+        policy: ConsolePolicy,
+        picture: Picture,
+        clock: Clock,
+    ) -> (Self, Child) {
+        let (handle, published) = Handle::new(BOUND);
+        let child = Child::new("management", (ManagementActor, ()), (&handle, published));
+        (
+            Self {
+                handle,
+                registry,
+                passwords,
+                issuer,
+                policy,
+                picture,
+                clock,
+            },
+            child,
+        )
+    }
+
+    /// Whether anybody may use the console at all.
+    pub fn has_credentials(&self) -> bool {
+        self.policy.credentials.is_some()
+    }
+
+    /// Whether these are the console's credentials. Both parts are compared in constant time.
+    ///
+    /// # Errors
+    /// [`ManagementError::Overloaded`], [`ManagementError::Unavailable`].
+    pub async fn authenticate(
+        &self,
+        username: &str,
+        password: Password,
+    ) -> Result<bool, ManagementError> {
+        let Some(own) = &self.policy.credentials else {
+            return Ok(false);
+        };
+        let is_user = secret::equal(username.as_bytes(), own.username.as_bytes());
+        let is_password = match &own.password {
+            ConsolePassword::Plain(own) => secret::equal(password.as_bytes(), own.as_bytes()),
+            ConsolePassword::Hash(hash) => self.is_hashed(password, hash.clone()).await?,
+        };
+        Ok(is_user && is_password)
+    }
+
+    // A browser sends its credentials with each request; bcrypt is asked once per password.
+    async fn is_hashed(
+        &self,
+        password: Password,
+        hash: PasswordHash,
+    ) -> Result<bool, ManagementError> {
+        let digest = secret::hash_client_secret(password.as_str()).0;
+        let known = self.ask(digest, ManagementMessage::IsVerified).await?;
+        if known || !self.passwords.verify(password, Some(hash)).await? {
+            return Ok(known);
+        }
+        self.ask(digest, ManagementMessage::Verified).await?;
+        Ok(true)
+    }
+
+    /// A token for the forms of one page, bound to the console user.
+    pub fn csrf_token(&self, username: &str) -> String {
+        self.policy.csrf_key.issue(username, self.clock.now())
+    }
+
+    /// Whether a form's token is one of ours for this user, and not older than 12 hours.
+    pub fn is_csrf_token(&self, token: &str, username: &str) -> bool {
+        self.policy
+            .csrf_key
+            .check(token, username, self.clock.now())
+    }
+
+    /// The live picture of the supervision tree.
+    pub fn actors(&self) -> Vec<ActorPicture> {
+        self.picture.actors()
+    }
+
+    /// Up to `limit` users after `after`, by identifier.
+    ///
+    /// # Errors
+    /// [`ManagementError::Unavailable`].
+    pub async fn list_users(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Page<User>, ManagementError> {
+        Ok(self.registry.list_users(after, limit).await?)
+    }
+
+    /// Up to `limit` clients after `after`, by identifier.
+    ///
+    /// # Errors
+    /// [`ManagementError::Unavailable`].
+    pub async fn list_clients(
+        &self,
+        after: Option<ClientId>,
+        limit: usize,
+    ) -> Result<Page<Client>, ManagementError> {
+        Ok(self.registry.list_clients(after, limit).await?)
+    }
+
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// [`ManagementError`], each.
+    pub async fn add_user(
+        &self,
+        username: String,
+        password: Password,
+    ) -> Result<User, ManagementError> {
+        password.check_new(self.policy.min_password_characters)?;
+        self.add_user_with_any_password(username, password).await
+    }
+
+    /// Makes a user without the rule on new passwords, for the user of `sentinel dev`.
+    ///
+    /// # Errors
+    /// [`ManagementError`], each.
+    pub async fn add_user_with_any_password(
+        &self,
+        username: String,
+        password: Password,
+    ) -> Result<User, ManagementError> {
+        user::check_username(&username)?;
+        let password_hash = self.passwords.hash(password).await?;
+        let new = NewUser {
+            username,
+            password_hash,
+            created_at: self.clock.now(),
+        };
+        let user = self.registry.add_user(new).await?;
+        tracing::info!(user.id = %user.id, "a user was made");
+        Ok(user)
+    }
+
+    /// Registers a client. Its secret, if it has one, is told here once and never again.
+    ///
+    /// # Errors
+    /// [`ManagementError`], each.
+    pub async fn add_client(
+        &self,
+        registration: ClientRegistration,
+    ) -> Result<(Client, Option<ClientSecret>), ManagementError> {
+        registration.check()?;
+        let secret = match registration.client_type {
+            ClientType::Public => None,
+            ClientType::Confidential => Some(random::client_secret()),
+        };
+        let client = Client {
+            id: random::client_id(),
+            client_type: registration.client_type,
+            name: registration.name,
+            allowed_grant_types: registration.allowed_grant_types,
+            allowed_scope: registration.allowed_scope,
+            default_scope: registration.default_scope,
+            secrets: secret
+                .iter()
+                .map(|s| secret::hash_client_secret(s.expose()))
+                .collect(),
+            is_disabled: false,
+            created_at: self.clock.now(),
+        };
+        self.registry.add_client(client.clone()).await?;
+        tracing::info!(client.id = %client.id, "a client was made");
+        Ok((client, secret))
+    }
+
+    /// Ends a token and its pair. An unknown token is no error.
+    ///
+    /// # Errors
+    /// [`ManagementError::Overloaded`], [`ManagementError::Unavailable`].
+    pub async fn revoke(&self, token: &str) -> Result<(), ManagementError> {
+        match TokenValue::parse(token) {
+            Some(token) => Ok(self.issuer.revoke(token).await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn ask<A>(
+        &self,
+        digest: [u8; 32],
+        message: impl FnOnce(Call<[u8; 32], A>) -> ManagementMessage,
+    ) -> Result<A, ManagementError> {
+        Ok(self.handle.ask(digest, within(DEADLINE), message).await?)
+    }
+}
+
+impl From<AskError> for ManagementError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Overloaded => Self::Overloaded,
+            AskError::Gone | AskError::Timeout => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<RegistryError> for ManagementError {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Taken => Self::Taken,
+            RegistryError::Unavailable(_) => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<PasswordPoolError> for ManagementError {
+    fn from(error: PasswordPoolError) -> Self {
+        match error {
+            PasswordPoolError::Overloaded => Self::Overloaded,
+            PasswordPoolError::Gone(_) | PasswordPoolError::Unhashable(_) => {
+                Self::Unavailable(error.into())
+            }
+        }
+    }
+}
+
+impl From<IssueError> for ManagementError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Overloaded => Self::Overloaded,
+            IssueError::Rejected(_) | IssueError::Unavailable(_) => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+enum ManagementMessage {
+    IsVerified(Call<[u8; 32], bool>),
+    Verified(Call<[u8; 32], ()>),
+    Fault,
+}
+
+impl Fault for ManagementMessage {
+    fn fault() -> Self {
+        Self::Fault
+    }
+}
+
+#[derive(Clone)]
+struct ManagementActor;
+
+/// The digest of the password that bcrypt last found good.
+#[derive(Default)]
+struct State {
+    verified: Option<[u8; 32]>,
+}
+
+impl Actor for ManagementActor {
+    type Msg = ManagementMessage;
+    type State = State;
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        (): (),
+    ) -> Result<State, ActorProcessingErr> {
+        Ok(State::default())
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ManagementMessage::IsVerified(call) => state.is_verified(call),
+            ManagementMessage::Verified(call) => state.remember(call),
+            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
+            ManagementMessage::Fault => panic!("fault injected"),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn is_verified(&self, call: Call<[u8; 32], bool>) {
+        let known = self
+            .verified
+            .is_some_and(|own| secret::equal(&own, &call.request));
+        call.answer(known);
+    }
+
+    fn remember(&mut self, call: Call<[u8; 32], ()>) {
+        self.verified = Some(call.request);
+        call.answer(());
+    }
+}

@@ -1,0 +1,209 @@
+//! `PasswordPool` guards the machine's processors: one bcrypt worker thread per core and a bounded
+//! queue before them. Shape: pool. Deadline: the caller's; a login whose caller has left or whose
+//! deadline has passed is not hashed. When the actor dies, what is queued or being hashed goes on,
+//! and callers whose message was still in the mailbox get [`PasswordPoolError::Gone`] at once.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use thiserror::Error;
+
+use super::handle::{AskError, Call, Handle, within};
+use super::supervisor::{Child, Fault};
+use crate::crypto::password::{self, Comparison};
+use crate::domain::user::{Password, PasswordHash};
+
+/// The longest a login waits for its hash, queue included.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How passwords are hashed.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordPolicy {
+    /// Log2 of the bcrypt rounds of new hashes.
+    pub cost: u32,
+    /// Logins that may wait for a worker.
+    pub queue: usize,
+    /// Worker threads: as many as the machine has cores.
+    pub workers: usize,
+}
+
+/// Why a password was not hashed.
+#[derive(Debug, Error)]
+pub enum PasswordPoolError {
+    /// The queue is full; no hash was begun.
+    #[error("too many logins wait for a bcrypt worker")]
+    Overloaded,
+    /// The pool is down or did not answer in time.
+    #[error("the password pool did not answer")]
+    Gone(#[source] AskError),
+    /// The password cannot be hashed.
+    #[error("the password cannot be hashed")]
+    Unhashable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Compares and hashes passwords.
+#[derive(Clone)]
+pub struct PasswordPool {
+    handle: Handle<PasswordPoolMessage>,
+    dummy: PasswordHash,
+}
+
+impl PasswordPool {
+    /// The pool with its worker threads started, and the actor to be supervised.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn new(policy: PasswordPolicy) -> std::io::Result<(Self, Child)> {
+        let (handle, published) = Handle::new(policy.queue + policy.workers);
+        let dummy = password::dummy(policy.cost);
+        let arguments = Arguments {
+            workers: start_workers(policy, &dummy)?,
+        };
+        let actor = (PasswordPoolActor, arguments);
+        let child = Child::new("password_pool", actor, (&handle, published));
+        Ok((Self { handle, dummy }, child))
+    }
+
+    /// Compares a password with a stored hash. Without a hash, or with one that cannot be read,
+    /// the same time is spent and the answer is no.
+    ///
+    /// # Errors
+    /// [`PasswordPoolError::Overloaded`], [`PasswordPoolError::Gone`].
+    pub async fn verify(
+        &self,
+        password: Password,
+        hash: Option<PasswordHash>,
+    ) -> Result<bool, PasswordPoolError> {
+        let hash = hash.unwrap_or_else(|| self.dummy.clone());
+        let request = (password, hash);
+        let message = |call| PasswordPoolMessage::Job(Job::Verify(call));
+        Ok(self.handle.ask(request, within(DEADLINE), message).await?)
+    }
+
+    /// Makes a hash for a new password.
+    ///
+    /// # Errors
+    /// [`PasswordPoolError`], each.
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash, PasswordPoolError> {
+        let message = |call| PasswordPoolMessage::Job(Job::Hash(call));
+        self.handle.ask(password, within(DEADLINE), message).await?
+    }
+}
+
+impl From<AskError> for PasswordPoolError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Overloaded => Self::Overloaded,
+            AskError::Gone | AskError::Timeout => Self::Gone(error),
+        }
+    }
+}
+
+enum PasswordPoolMessage {
+    Job(Job),
+    Fault,
+}
+
+impl Fault for PasswordPoolMessage {
+    fn fault() -> Self {
+        Self::Fault
+    }
+}
+
+enum Job {
+    Verify(Call<(Password, PasswordHash), bool>),
+    Hash(Call<Password, Result<PasswordHash, PasswordPoolError>>),
+}
+
+#[derive(Clone)]
+struct PasswordPoolActor;
+
+#[derive(Clone)]
+struct Arguments {
+    workers: Arc<Sender<Job>>,
+}
+
+impl Actor for PasswordPoolActor {
+    type Msg = PasswordPoolMessage;
+    type State = Arguments;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        arguments: Arguments,
+    ) -> Result<Arguments, ActorProcessingErr> {
+        Ok(arguments)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Arguments,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            PasswordPoolMessage::Job(job) => state.workers.send(job)?,
+            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
+            PasswordPoolMessage::Fault => panic!("fault injected"),
+        }
+        Ok(())
+    }
+}
+
+// The threads outlive a restart of the actor, so there are never more hashes at once than
+// workers. They end when the last sender is gone.
+fn start_workers(
+    policy: PasswordPolicy,
+    dummy: &PasswordHash,
+) -> std::io::Result<Arc<Sender<Job>>> {
+    let (sender, jobs) = mpsc::channel();
+    let jobs = Arc::new(Mutex::new(jobs));
+    for index in 0..policy.workers {
+        let jobs = Arc::clone(&jobs);
+        let dummy = dummy.clone();
+        let work = move || {
+            while let Some(job) = next_job(&jobs) {
+                job.run(policy.cost, &dummy);
+            }
+        };
+        std::thread::Builder::new()
+            .name(format!("bcrypt-{index}"))
+            .spawn(work)?;
+    }
+    Ok(Arc::new(sender))
+}
+
+fn next_job(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
+    jobs.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .recv()
+        .ok()
+}
+
+impl Job {
+    // A panic in the hash ends this login only: its call is dropped, which tells the caller.
+    fn run(self, cost: u32, dummy: &PasswordHash) {
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| match self {
+            Self::Verify(call) if !call.is_stale() => {
+                let (password, hash) = &call.request;
+                let comparison = password::compare(password, hash, dummy);
+                if comparison == Comparison::Corrupt {
+                    metrics::counter!("corrupt_password_hashes_total").increment(1);
+                }
+                call.answer(comparison == Comparison::Match);
+            }
+            Self::Hash(call) if !call.is_stale() => {
+                let hash = password::hash(&call.request, cost);
+                call.answer(hash.map_err(|error| PasswordPoolError::Unhashable(error.into())));
+            }
+            Self::Verify(_) | Self::Hash(_) => {}
+        }));
+        if outcome.is_err() {
+            tracing::error!("a bcrypt worker panicked; its login was refused");
+        }
+    }
+}

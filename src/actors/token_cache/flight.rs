@@ -1,0 +1,242 @@
+//! The round trips of a shard: to Redis, to the truth, and both after a connect.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::CacheError;
+use super::local_copy::{LocalCopy, Noted, Source};
+use crate::actors::handle::Call;
+use crate::clock::Clock;
+use crate::domain::token::{Grant, TokenValue};
+use crate::stores::TokenStore;
+use crate::stores::error::StoreError;
+use crate::stores::redis::connection::{Publication, RedisConnection};
+use crate::stores::redis::endpoints::{CacheEvent, RedisDeadlines, RedisEndpoint};
+
+/// How long Redis has for a look-up before the truth is asked.
+const REDIS_BUDGET: Duration = Duration::from_millis(100);
+/// Deletions per round trip when ends are replayed.
+const REPLAY_CHUNK: usize = 500;
+
+/// A verification on its way.
+pub(super) type LookUp = Call<TokenValue, Result<Option<Arc<Grant>>, CacheError>>;
+/// A change on its way.
+pub(super) type Change = Call<Publication, Result<(), CacheError>>;
+
+/// What every flight of a shard needs.
+#[derive(Clone)]
+pub(super) struct Flights {
+    truth: Arc<dyn TokenStore>,
+    clock: Clock,
+}
+
+/// What a look-up in Redis brought.
+pub(super) struct RedisOutcome {
+    /// To be kept locally.
+    pub(super) found: Vec<(TokenValue, Arc<Grant>)>,
+    /// What only the truth can answer.
+    pub(super) missing: Vec<LookUp>,
+    /// When nothing was to be invalidated before it.
+    pub(super) noted: Noted,
+    /// Whether the connection must be dropped.
+    pub(super) has_failed: bool,
+}
+
+/// What a look-up in the truth brought.
+pub(super) struct TruthOutcome {
+    /// To be kept locally.
+    pub(super) found: Vec<(TokenValue, Arc<Grant>)>,
+    /// To be remembered as unknown.
+    pub(super) unknown: Vec<TokenValue>,
+    /// When nothing was to be invalidated before it.
+    pub(super) noted: Noted,
+    /// Whether the connection must be dropped.
+    pub(super) has_failed: bool,
+}
+
+impl Flights {
+    pub(super) fn new(truth: Arc<dyn TokenStore>, clock: Clock) -> Self {
+        Self { truth, clock }
+    }
+
+    pub(super) fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
+    /// Looks tokens up in Redis and answers those it knows to be live.
+    pub(super) async fn ask_redis(
+        &self,
+        redis: Arc<RedisConnection>,
+        calls: Vec<LookUp>,
+        noted: Noted,
+    ) -> RedisOutcome {
+        let tokens = distinct(&calls);
+        let asked = tokio::time::timeout(REDIS_BUDGET, redis.find_many(&tokens)).await;
+        let Ok(Ok(found)) = asked else {
+            return RedisOutcome {
+                found: Vec::new(),
+                missing: calls,
+                noted,
+                has_failed: true,
+            };
+        };
+        let now = self.now();
+        let live = live(tokens, found, now);
+        let mut missing = Vec::new();
+        for call in calls {
+            match live.get(&call.request) {
+                Some(grant) => call.answer_found(Some(Arc::clone(grant))),
+                None => missing.push(call),
+            }
+        }
+        RedisOutcome {
+            found: live.into_iter().collect(),
+            missing,
+            noted,
+            has_failed: false,
+        }
+    }
+
+    /// Looks tokens up in the truth, answers all of them, and puts live ones back into Redis.
+    pub(super) async fn ask_truth(
+        &self,
+        redis: Option<Arc<RedisConnection>>,
+        calls: Vec<LookUp>,
+        noted: Noted,
+    ) -> TruthOutcome {
+        let tokens = distinct(&calls);
+        let mut outcome = TruthOutcome {
+            found: Vec::new(),
+            unknown: Vec::new(),
+            noted,
+            has_failed: false,
+        };
+        let live = match self.truth.find_grants(&tokens).await {
+            Ok(found) => live(tokens.clone(), found, self.now()),
+            Err(error) => {
+                answer_unavailable(calls, error);
+                return outcome;
+            }
+        };
+        for call in calls {
+            let grant = live.get(&call.request).map(Arc::clone);
+            call.answer_found(grant);
+        }
+        outcome.unknown = tokens
+            .into_iter()
+            .filter(|token| !live.contains_key(token))
+            .collect();
+        if let Some(redis) = redis {
+            outcome.has_failed = self.put_back(&redis, &live).await.is_err();
+        }
+        outcome.found = live.into_iter().collect();
+        outcome
+    }
+
+    // The end of a token may be carried out between our look-up in the truth and our write to
+    // Redis, which would then bring it back. So the truth is asked again after the write.
+    async fn put_back(
+        &self,
+        redis: &RedisConnection,
+        live: &HashMap<TokenValue, Arc<Grant>>,
+    ) -> Result<(), StoreError> {
+        if live.is_empty() {
+            return Ok(());
+        }
+        let changes: Vec<Publication> = live
+            .iter()
+            .map(|(token, grant)| Publication {
+                set: Some((token.clone(), Grant::clone(grant))),
+                delete: Vec::new(),
+            })
+            .collect();
+        redis.publish(&changes, self.now()).await?;
+        let tokens: Vec<TokenValue> = live.keys().cloned().collect();
+        let again = self.truth.find_by_access_token(&tokens).await?;
+        let ended: Vec<TokenValue> = tokens
+            .into_iter()
+            .zip(again)
+            .filter_map(|(token, record)| record.is_none().then_some(token))
+            .collect();
+        if ended.is_empty() {
+            Ok(())
+        } else {
+            redis.delete(&ended).await
+        }
+    }
+
+    /// Makes changes in Redis.
+    pub(super) async fn change(
+        &self,
+        redis: Arc<RedisConnection>,
+        changes: Vec<Publication>,
+    ) -> Result<(), StoreError> {
+        redis.publish(&changes, self.now()).await
+    }
+
+    /// Connects to Redis and carries out there every end that it may have missed, before it is
+    /// trusted.
+    pub(super) async fn connect(
+        &self,
+        endpoint: RedisEndpoint,
+        longest_lifetime: Duration,
+        on_event: impl Fn(CacheEvent) + Send + Sync + 'static,
+    ) -> Result<Arc<RedisConnection>, StoreError> {
+        let redis = endpoint
+            .connect(RedisDeadlines::default(), on_event)
+            .await?;
+        let ends = self.truth.ends_since(self.now() - longest_lifetime).await?;
+        for chunk in ends.chunks(REPLAY_CHUNK) {
+            redis.delete(chunk).await?;
+        }
+        Ok(Arc::new(redis))
+    }
+}
+
+impl LookUp {
+    fn answer_found(self, grant: Option<Arc<Grant>>) {
+        self.answer(Ok(grant));
+    }
+}
+
+/// What a Redis connection tells the local copy, in the order of its stream.
+pub(super) fn on_event(local: &LocalCopy, connection: u64, event: CacheEvent) {
+    match event {
+        CacheEvent::Invalidated(tokens) => local.forget(&tokens),
+        CacheEvent::InvalidatedAll => local.forget_all(),
+        CacheEvent::Disconnected => local.distrust(Source::Connection(connection)),
+    }
+}
+
+fn distinct(calls: &[LookUp]) -> Vec<TokenValue> {
+    let mut seen = std::collections::HashSet::new();
+    calls
+        .iter()
+        .map(|call| &call.request)
+        .filter(|token| seen.insert(*token))
+        .cloned()
+        .collect()
+}
+
+fn answer_unavailable(calls: Vec<LookUp>, error: StoreError) {
+    let error: Arc<dyn std::error::Error + Send + Sync> = Arc::new(error);
+    for call in calls {
+        call.answer(Err(CacheError::Unavailable(Arc::clone(&error))));
+    }
+}
+
+fn live(
+    tokens: Vec<TokenValue>,
+    grants: Vec<Option<Grant>>,
+    now: OffsetDateTime,
+) -> HashMap<TokenValue, Arc<Grant>> {
+    let pairs = tokens.into_iter().zip(grants);
+    let live = pairs.filter_map(|(token, grant)| {
+        let grant = grant.filter(|grant| grant.expires_at > now)?;
+        Some((token, Arc::new(grant)))
+    });
+    live.collect()
+}

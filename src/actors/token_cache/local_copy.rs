@@ -1,0 +1,216 @@
+//! The local copy of live tokens of one shard: read by every request without a message, filled by
+//! the shard's actor alone.
+//!
+//! An invalidation may overtake the look-up that fills an entry. So a fill notes the number of
+//! invalidations before its look-up and is stored only if none came since.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use crate::domain::token::{Grant, TokenValue};
+
+/// Most live tokens kept in one shard.
+const ENTRIES: usize = 65_536;
+/// Most unknown tokens remembered in one shard.
+const UNKNOWN_ENTRIES: usize = 4_096;
+/// How long an unknown token is remembered, so that a flood of it does not reach the truth.
+const UNKNOWN_KEPT_FOR: Duration = Duration::from_secs(1);
+
+/// The local copy of one shard.
+pub(super) struct LocalCopy {
+    entries: Cache<TokenValue, Arc<Grant>>,
+    unknown: Cache<TokenValue, Instant>,
+    is_served: AtomicBool,
+    order: Mutex<Order>,
+}
+
+#[derive(Default)]
+struct Order {
+    invalidations: u64,
+    source: Source,
+}
+
+/// What tells the local copy of invalidations; without it nothing is served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Nobody: another server may end a token unheard.
+    #[default]
+    None,
+    /// No other server exists.
+    ThisProcess,
+    /// The push messages of the Redis connection of this number.
+    Connection(u64),
+}
+
+/// How many invalidations there were before a look-up.
+#[derive(Clone, Copy)]
+pub(super) struct Noted(u64);
+
+impl LocalCopy {
+    pub(super) fn new() -> Self {
+        Self {
+            entries: Cache::new(ENTRIES),
+            unknown: Cache::new(UNKNOWN_ENTRIES),
+            is_served: AtomicBool::new(false),
+            order: Mutex::default(),
+        }
+    }
+
+    /// The grant of a token that is known to live at `now`.
+    pub(super) fn find(&self, token: &TokenValue, now: OffsetDateTime) -> Option<Arc<Grant>> {
+        if !self.is_served.load(Ordering::Acquire) {
+            return None;
+        }
+        self.entries
+            .get(token)
+            .filter(|grant| grant.expires_at > now)
+    }
+
+    /// Whether the token was unknown a moment ago.
+    pub(super) fn is_unknown(&self, token: &TokenValue) -> bool {
+        self.unknown
+            .get(token)
+            .is_some_and(|asked| asked.elapsed() < UNKNOWN_KEPT_FOR)
+    }
+
+    /// To be called before a look-up whose answer is to be stored.
+    pub(super) fn note(&self) -> Noted {
+        Noted(self.order().invalidations)
+    }
+
+    /// Stores what a look-up found, if nothing was invalidated since.
+    pub(super) fn fill(&self, noted: Noted, found: Vec<(TokenValue, Arc<Grant>)>) {
+        let order = self.order();
+        if order.invalidations == noted.0 && order.source != Source::None {
+            for (token, grant) in found {
+                self.entries.insert(token, grant);
+            }
+        }
+    }
+
+    /// Remembers tokens that nobody knows.
+    pub(super) fn fill_unknown(&self, tokens: Vec<TokenValue>) {
+        let now = Instant::now();
+        for token in tokens {
+            self.unknown.insert(token, now);
+        }
+    }
+
+    /// Drops tokens that changed.
+    pub(super) fn forget(&self, tokens: &[TokenValue]) {
+        let mut order = self.order();
+        order.invalidations += 1;
+        for token in tokens {
+            self.entries.remove(token);
+            self.unknown.remove(token);
+        }
+    }
+
+    /// Drops everything.
+    pub(super) fn forget_all(&self) {
+        let mut order = self.order();
+        order.invalidations += 1;
+        self.entries.clear();
+        self.unknown.clear();
+    }
+
+    /// Serves from now on what is filled from now on; `source` tells of invalidations.
+    pub(super) fn trust(&self, source: Source) {
+        self.forget_all();
+        self.order().source = source;
+        self.is_served
+            .store(source != Source::None, Ordering::Release);
+    }
+
+    /// Serves nothing any more, if `source` is what told of invalidations.
+    pub(super) fn distrust(&self, source: Source) {
+        if self.order().source == source {
+            self.is_served.store(false, Ordering::Release);
+            self.trust(Source::None);
+        }
+    }
+
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::client::ClientId;
+    use crate::domain::scope::Scope;
+
+    const START: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+    fn entry(letter: char) -> (TokenValue, Arc<Grant>) {
+        let token = TokenValue::parse(&letter.to_string().repeat(30)).unwrap();
+        let grant = Grant {
+            user: None,
+            client_id: ClientId::new("c"),
+            scope: Scope::default(),
+            issued_at: START,
+            expires_at: START + time::Duration::hours(1),
+        };
+        (token, Arc::new(grant))
+    }
+
+    fn filled() -> (LocalCopy, TokenValue) {
+        let (local, (token, grant)) = (LocalCopy::new(), entry('a'));
+        local.trust(Source::Connection(1));
+        local.fill(local.note(), vec![(token.clone(), grant)]);
+        (local, token)
+    }
+
+    #[test]
+    fn a_filled_token_is_found_until_it_expires() {
+        let (local, token) = filled();
+        assert!(local.find(&token, START).is_some());
+        assert!(
+            local
+                .find(&token, START + time::Duration::hours(1))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn an_invalidation_that_overtakes_a_look_up_wins() {
+        let (local, _) = filled();
+        let (token, grant) = entry('b');
+        let noted = local.note();
+        local.forget(std::slice::from_ref(&token));
+        local.fill(noted, vec![(token.clone(), grant)]);
+        assert!(local.find(&token, START).is_none());
+    }
+
+    #[test]
+    fn nothing_is_served_or_kept_without_a_source_of_invalidations() {
+        let (local, token) = filled();
+        local.distrust(Source::Connection(1));
+        assert!(local.find(&token, START).is_none());
+        local.fill(local.note(), vec![entry('a')]);
+        local.trust(Source::Connection(2));
+        assert!(local.find(&token, START).is_none());
+    }
+
+    #[test]
+    fn the_loss_of_an_earlier_connection_changes_nothing() {
+        let (local, token) = filled();
+        local.distrust(Source::Connection(0));
+        assert!(local.find(&token, START).is_some());
+    }
+
+    #[test]
+    fn an_unknown_token_is_remembered_until_it_is_published() {
+        let (local, token) = filled();
+        local.fill_unknown(vec![token.clone()]);
+        assert!(local.is_unknown(&token));
+        local.forget(std::slice::from_ref(&token));
+        assert!(!local.is_unknown(&token));
+    }
+}

@@ -1,0 +1,231 @@
+//! `TokenCache` guards the fast copy of live tokens: one actor per shard owns its Redis connection
+//! and its piece of the local copy. Shape: batcher, with a lane each for look-ups in Redis,
+//! look-ups in the truth, and changes. Deadline: 250 ms for a verification, five seconds for a
+//! change. When a shard dies, a verification is asked again within its deadline and a change is
+//! [`CacheError::Unavailable`]; the other shards are untouched.
+
+mod flight;
+mod local_copy;
+mod shard;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use super::handle::{AskError, Handle, within};
+use super::supervisor::Child;
+use crate::clock::Clock;
+use crate::domain::token::{Grant, TokenValue};
+use crate::stores::redis::connection::Publication;
+use crate::stores::redis::endpoints::RedisEndpoints;
+use crate::stores::redis::slot;
+use crate::stores::{TokenStore, error::StoreError};
+use flight::Flights;
+use local_copy::LocalCopy;
+use shard::{Arguments, TokenCacheActor, TokenCacheMessage};
+
+/// The longest a verification waits.
+const VERIFY_DEADLINE: Duration = Duration::from_millis(250);
+/// The longest a change waits.
+const CHANGE_DEADLINE: Duration = Duration::from_secs(5);
+/// Most calls in flight per shard.
+const BOUND: usize = 1_024;
+
+/// Why a token could not be verified or a change not be made in Redis.
+#[derive(Debug, Error)]
+pub enum CacheError {
+    /// The shard has too much in flight; nothing was begun.
+    #[error("too many verifications are in flight")]
+    Overloaded,
+    /// Neither the fast copy nor the truth could tell, or Redis did not confirm a change.
+    #[error("the token stores cannot be asked now")]
+    Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// Verifies access tokens, and keeps the fast copy equal to the truth.
+#[derive(Clone)]
+pub struct TokenCache {
+    shards: Arc<[Shard]>,
+    clock: Clock,
+    has_redis: bool,
+}
+
+struct Shard {
+    handle: Handle<TokenCacheMessage>,
+    local: Arc<LocalCopy>,
+    is_connected: watch::Receiver<bool>,
+}
+
+/// How the cache is laid out.
+pub struct CachePolicy {
+    /// The Redis endpoints; `None` keeps the copy in this process alone.
+    pub redis: Option<RedisEndpoints>,
+    /// Actors per endpoint, or in all without Redis.
+    pub shards_per_endpoint: usize,
+    /// The longest an access token can live: ends older than that are not replayed.
+    pub longest_lifetime: Duration,
+}
+
+impl TokenCache {
+    /// The cache before `truth`, and its actors to be supervised.
+    pub fn new(
+        policy: CachePolicy,
+        truth: &Arc<dyn TokenStore>,
+        clock: &Clock,
+    ) -> (Self, Vec<Child>) {
+        let has_redis = policy.redis.is_some();
+        let endpoints = policy.redis.map_or_else(
+            || vec![None],
+            |redis| redis.endpoints().iter().cloned().map(Some).collect(),
+        );
+        let mut shards = Vec::new();
+        let mut children = Vec::new();
+        for endpoint in endpoints {
+            for _ in 0..policy.shards_per_endpoint {
+                let (handle, published) = Handle::new(BOUND);
+                let (connected, is_connected) = watch::channel(false);
+                let local = Arc::new(LocalCopy::new());
+                let arguments = Arguments {
+                    endpoint: endpoint.clone(),
+                    local: Arc::clone(&local),
+                    connected: Arc::new(connected),
+                    flights: Flights::new(Arc::clone(truth), clock.clone()),
+                    longest_lifetime: policy.longest_lifetime,
+                };
+                let name = format!("token_cache.{}", shards.len());
+                let child = Child::new(name, (TokenCacheActor, arguments), (&handle, published));
+                children.push(child);
+                shards.push(Shard {
+                    handle,
+                    local,
+                    is_connected,
+                });
+            }
+        }
+        (
+            Self {
+                shards: shards.into(),
+                clock: clock.clone(),
+                has_redis,
+            },
+            children,
+        )
+    }
+
+    /// What a token stands for, or `None` when it is unknown, ended or expired.
+    ///
+    /// # Errors
+    /// [`CacheError`] when nobody who knows could be asked within 250 ms. Never for an unknown
+    /// token.
+    pub async fn verify(&self, token: &TokenValue) -> Result<Option<Arc<Grant>>, CacheError> {
+        let Some(shard) = self.shard(token) else {
+            return Ok(None);
+        };
+        if let Some(grant) = shard.local.find(token, self.clock.now()) {
+            return Ok(Some(grant));
+        }
+        if shard.local.is_unknown(token) {
+            return Ok(None);
+        }
+        let deadline = within(VERIFY_DEADLINE);
+        let look_up = || {
+            shard
+                .handle
+                .ask(token.clone(), deadline, TokenCacheMessage::LookUp)
+        };
+        match look_up().await {
+            // A look-up changes nothing, so it is asked again of the restarted actor.
+            Err(AskError::Gone) => {
+                shard.handle.wait_for_restart(deadline).await;
+                look_up().await?
+            }
+            answer => answer?,
+        }
+    }
+
+    /// Whether there is a Redis that other programs may read.
+    pub fn has_redis(&self) -> bool {
+        self.has_redis
+    }
+
+    /// Whether each shard that should have a Redis connection has one.
+    pub fn is_connected(&self) -> bool {
+        self.shards.iter().all(|shard| *shard.is_connected.borrow())
+    }
+
+    /// Waits until each shard is connected, at most for `limit`.
+    pub async fn connected_within(&self, limit: Duration) -> bool {
+        let connected = join_all(self.shards.iter().map(|shard| {
+            let mut is_connected = shard.is_connected.clone();
+            async move {
+                is_connected
+                    .wait_for(|is_connected| *is_connected)
+                    .await
+                    .is_ok()
+            }
+        }));
+        let all = tokio::time::timeout(limit, connected).await;
+        all.is_ok_and(|all| all.iter().all(|is_connected| *is_connected))
+    }
+
+    /// Makes a change in Redis and the local copy: new keys set, ended ones deleted, in one
+    /// transaction where both are of one shard.
+    ///
+    /// # Errors
+    /// [`CacheError`] when Redis did not confirm all of it. What was to be deleted is then
+    /// deleted before that Redis is trusted again, if its end is remembered in the truth.
+    pub(super) async fn publish(&self, change: Publication) -> Result<(), CacheError> {
+        let parts = self.split(change);
+        let done = join_all(parts.into_iter().map(|(shard, part)| {
+            let ask = TokenCacheMessage::Change;
+            async move { shard.handle.ask(part, within(CHANGE_DEADLINE), ask).await? }
+        }));
+        done.await.into_iter().collect()
+    }
+
+    // What one shard can do in one transaction.
+    fn split(&self, change: Publication) -> Vec<(&Shard, Publication)> {
+        let mut parts = BTreeMap::<usize, Publication>::new();
+        if let Some((token, grant)) = change.set {
+            let index = self.index(&token);
+            parts.entry(index).or_default().set = Some((token, grant));
+        }
+        for token in change.delete {
+            parts
+                .entry(self.index(&token))
+                .or_default()
+                .delete
+                .push(token);
+        }
+        let with_shard = |(index, part)| self.shards.get(index).map(|shard| (shard, part));
+        parts.into_iter().filter_map(with_shard).collect()
+    }
+
+    fn shard(&self, token: &TokenValue) -> Option<&Shard> {
+        self.shards.get(self.index(token))
+    }
+
+    // The shard of a token is its Redis Cluster slot, cut into equal ranges.
+    fn index(&self, token: &TokenValue) -> usize {
+        slot::shard_of(token, self.shards.len())
+    }
+}
+
+impl From<AskError> for CacheError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Overloaded => Self::Overloaded,
+            AskError::Gone | AskError::Timeout => Self::Unavailable(Arc::new(error)),
+        }
+    }
+}
+
+impl From<StoreError> for CacheError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(Arc::new(error))
+    }
+}

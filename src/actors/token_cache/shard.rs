@@ -1,0 +1,334 @@
+//! The actor of one shard: what arrives, what is in the air, and the state of its connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::watch;
+
+use super::CacheError;
+use super::flight::{Change, Flights, LookUp, RedisOutcome, TruthOutcome, on_event};
+use super::local_copy::{LocalCopy, Source};
+use crate::actors::batch::{Batch, Landed, launch};
+use crate::actors::supervisor::Fault;
+use crate::domain::token::TokenValue;
+use crate::stores::error::StoreError;
+use crate::stores::redis::connection::{Publication, RedisConnection};
+use crate::stores::redis::endpoints::{CacheEvent, RedisEndpoint};
+
+/// Most tokens of one look-up in the truth: a flood of unknown ones waits here, not in MongoDB.
+const TRUTH_BATCH: usize = 64;
+/// The delay before the second attempt to connect; it doubles up to [`LAST_DELAY`].
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// The longest delay between attempts to connect.
+const LAST_DELAY: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+pub(super) struct TokenCacheActor;
+
+#[derive(Clone)]
+pub(super) struct Arguments {
+    pub(super) endpoint: Option<RedisEndpoint>,
+    pub(super) local: Arc<LocalCopy>,
+    pub(super) connected: Arc<watch::Sender<bool>>,
+    pub(super) flights: Flights,
+    pub(super) longest_lifetime: Duration,
+}
+
+pub(super) enum TokenCacheMessage {
+    LookUp(LookUp),
+    Change(Change),
+    RedisLanded(Landed<RedisOutcome>),
+    TruthLanded(Landed<TruthOutcome>),
+    ChangeLanded(Landed<ChangeOutcome>),
+    Connect,
+    Connected(Landed<Result<Arc<RedisConnection>, StoreError>>),
+    Disconnected(u64),
+    Fault,
+}
+
+impl Fault for TokenCacheMessage {
+    fn fault() -> Self {
+        Self::Fault
+    }
+}
+
+pub(super) struct ChangeOutcome {
+    deleted: Vec<TokenValue>,
+    has_failed: bool,
+}
+
+pub(super) struct State {
+    arguments: Arguments,
+    connection: Connection,
+    /// Counts connections, to tell a late event of an earlier one.
+    number: u64,
+    delay: Duration,
+    look_ups: Batch<LookUp>,
+    missing: Batch<LookUp>,
+    changes: Batch<Change>,
+    connects: Batch<()>,
+    /// Ends that came while a connect was under way: it may have read the memory of ends before
+    /// they were in it.
+    owed: Vec<TokenValue>,
+}
+
+enum Connection {
+    Down,
+    Up(Arc<RedisConnection>),
+}
+
+impl Actor for TokenCacheActor {
+    type Msg = TokenCacheMessage;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        arguments: Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        // Whatever an earlier life of this actor trusted, its connection is not ours.
+        arguments.local.trust(Source::None);
+        arguments.connected.send_replace(false);
+        myself.cast(TokenCacheMessage::Connect)?;
+        Ok(State {
+            arguments,
+            connection: Connection::Down,
+            number: 0,
+            delay: FIRST_DELAY,
+            look_ups: Batch::new(),
+            missing: Batch::new(),
+            changes: Batch::new(),
+            connects: Batch::new(),
+            owed: Vec::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TokenCacheMessage::LookUp(call) => state.look_up(call),
+            TokenCacheMessage::Change(call) => state.changes.push(call),
+            TokenCacheMessage::RedisLanded(landed) => state.redis_landed(landed, &myself)?,
+            TokenCacheMessage::TruthLanded(landed) => state.truth_landed(landed, &myself)?,
+            TokenCacheMessage::ChangeLanded(landed) => state.change_landed(landed, &myself)?,
+            TokenCacheMessage::Connect => state.connects.push(()),
+            TokenCacheMessage::Connected(landed) => state.connected(landed, &myself)?,
+            TokenCacheMessage::Disconnected(number) => state.disconnected(number, &myself),
+            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
+            TokenCacheMessage::Fault => panic!("fault injected"),
+        }
+        state.take_off(&myself);
+        Ok(())
+    }
+}
+
+impl State {
+    fn look_up(&mut self, call: LookUp) {
+        match self.connection {
+            Connection::Up(_) => self.look_ups.push(call),
+            Connection::Down => self.missing.push(call),
+        }
+    }
+
+    fn take_off(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        self.take_off_connect(myself);
+        self.take_off_changes(myself);
+        let noted = self.arguments.local.note();
+        if let Connection::Up(redis) = &self.connection
+            && let Some(mut calls) = self.look_ups.take_off(usize::MAX)
+        {
+            let (flights, redis) = (self.arguments.flights.clone(), Arc::clone(redis));
+            calls.retain(|call| !call.is_stale());
+            let flight = async move { flights.ask_redis(redis, calls, noted).await };
+            launch(myself.clone(), flight, TokenCacheMessage::RedisLanded);
+        }
+        if let Some(mut calls) = self.missing.take_off(TRUTH_BATCH) {
+            let (flights, redis) = (self.arguments.flights.clone(), self.redis());
+            calls.retain(|call| !call.is_stale());
+            let flight = async move { flights.ask_truth(redis, calls, noted).await };
+            launch(myself.clone(), flight, TokenCacheMessage::TruthLanded);
+        }
+    }
+
+    fn take_off_changes(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        let Some(calls) = self.changes.take_off(usize::MAX) else {
+            return;
+        };
+        let changes: Vec<Publication> = calls.iter().map(|call| call.request.clone()).collect();
+        let deleted: Vec<TokenValue> = changes
+            .iter()
+            .flat_map(|change| change.delete.iter().cloned())
+            .collect();
+        self.arguments.local.forget(&deleted);
+        let (flights, redis) = (self.arguments.flights.clone(), self.redis());
+        let has_redis = self.arguments.endpoint.is_some();
+        if redis.is_none() {
+            self.owed.extend(deleted.iter().cloned());
+        }
+        let flight = async move {
+            let done = match redis {
+                Some(redis) => flights.change(redis, changes).await,
+                None if has_redis => Err(StoreError::Timeout { store: "Redis" }),
+                None => Ok(()),
+            };
+            let has_failed = done.is_err();
+            let done = done.map_err(|error| Arc::new(error) as Arc<_>);
+            for call in calls {
+                call.answer(done.clone().map_err(CacheError::Unavailable));
+            }
+            ChangeOutcome {
+                deleted,
+                has_failed,
+            }
+        };
+        launch(myself.clone(), flight, TokenCacheMessage::ChangeLanded);
+    }
+
+    fn take_off_connect(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        if matches!(self.connection, Connection::Up(_)) || self.connects.take_off(1).is_none() {
+            return;
+        }
+        let Some(endpoint) = self.arguments.endpoint.clone() else {
+            self.arguments.local.trust(Source::ThisProcess);
+            self.arguments.connected.send_replace(true);
+            return;
+        };
+        self.owed.clear();
+        self.number += 1;
+        let (number, local, teller) = (
+            self.number,
+            Arc::clone(&self.arguments.local),
+            myself.clone(),
+        );
+        let tell = move |event: CacheEvent| {
+            if matches!(event, CacheEvent::Disconnected) {
+                let _actor_restarted = teller.cast(TokenCacheMessage::Disconnected(number));
+            }
+            on_event(&local, number, event);
+        };
+        let (flights, lifetime) = (
+            self.arguments.flights.clone(),
+            self.arguments.longest_lifetime,
+        );
+        let flight = async move { flights.connect(endpoint, lifetime, tell).await };
+        launch(myself.clone(), flight, TokenCacheMessage::Connected);
+    }
+
+    fn connected(
+        &mut self,
+        landed: Landed<Result<Arc<RedisConnection>, StoreError>>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        match self.connects.land(landed)? {
+            Ok(redis) if self.owed.is_empty() => self.trust(redis),
+            Ok(redis) => self.settle(redis, myself),
+            Err(error) => {
+                tracing::warn!(error = %error, "Redis cannot be used; working from the truth");
+                self.connect_later(myself);
+            }
+        }
+        Ok(())
+    }
+
+    fn trust(&mut self, redis: Arc<RedisConnection>) {
+        let tracks_changes = redis.tracks_changes();
+        self.connection = Connection::Up(redis);
+        self.delay = FIRST_DELAY;
+        let source = Source::Connection(self.number);
+        self.arguments
+            .local
+            .trust(if tracks_changes { source } else { Source::None });
+        self.arguments.connected.send_replace(true);
+        tracing::info!(redis.tracks_changes = tracks_changes, "Redis is trusted");
+    }
+
+    // Deletes what ended while the connect was under way, before this Redis is trusted.
+    fn settle(&mut self, redis: Arc<RedisConnection>, myself: &ActorRef<TokenCacheMessage>) {
+        let owed = std::mem::take(&mut self.owed);
+        self.connects.push(());
+        let _in_flight = self.connects.take_off(1);
+        let flight = async move { redis.delete(&owed).await.map(|()| redis) };
+        launch(myself.clone(), flight, TokenCacheMessage::Connected);
+    }
+
+    fn connect_later(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        metrics::counter!("cache_errors_total").increment(1);
+        myself.send_after(self.delay, || TokenCacheMessage::Connect);
+        self.delay = (self.delay * 2).min(LAST_DELAY);
+    }
+
+    fn redis_landed(
+        &mut self,
+        landed: Landed<RedisOutcome>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let outcome = self.look_ups.land(landed)?;
+        self.arguments.local.fill(outcome.noted, outcome.found);
+        for call in outcome.missing {
+            self.missing.push(call);
+        }
+        self.drop_if(outcome.has_failed, myself);
+        Ok(())
+    }
+
+    fn truth_landed(
+        &mut self,
+        landed: Landed<TruthOutcome>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let outcome = self.missing.land(landed)?;
+        self.arguments.local.fill(outcome.noted, outcome.found);
+        self.arguments.local.fill_unknown(outcome.unknown);
+        self.drop_if(outcome.has_failed, myself);
+        Ok(())
+    }
+
+    fn change_landed(
+        &mut self,
+        landed: Landed<ChangeOutcome>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let outcome = self.changes.land(landed)?;
+        // A look-up that began before the change reached Redis may have seen what was there.
+        self.arguments.local.forget(&outcome.deleted);
+        if outcome.has_failed {
+            self.owed.extend(outcome.deleted);
+        }
+        self.drop_if(outcome.has_failed, myself);
+        Ok(())
+    }
+
+    fn disconnected(&mut self, number: u64, myself: &ActorRef<TokenCacheMessage>) {
+        self.drop_if(number == self.number, myself);
+    }
+
+    // After any fault the connection is dropped: a late reply on it could be taken for another.
+    fn drop_if(&mut self, has_failed: bool, myself: &ActorRef<TokenCacheMessage>) {
+        if !has_failed || matches!(self.connection, Connection::Down) {
+            return;
+        }
+        self.connection = Connection::Down;
+        self.arguments
+            .local
+            .distrust(Source::Connection(self.number));
+        self.arguments.connected.send_replace(false);
+        for call in self.look_ups.drain() {
+            self.missing.push(call);
+        }
+        tracing::warn!("the connection to Redis failed; working from the truth");
+        self.connect_later(myself);
+    }
+
+    fn redis(&self) -> Option<Arc<RedisConnection>> {
+        match &self.connection {
+            Connection::Up(redis) => Some(Arc::clone(redis)),
+            Connection::Down => None,
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! `TokenIssuer` guards the life of a token: it is the only writer of tokens. Shape: batcher; what
+//! arrives during one round trip is written with the next as one. Deadline: five seconds from the
+//! request to the answer. When it dies, queued callers get [`IssueError::Unavailable`] at once;
+//! what was in the air is finished and answered.
+
+mod flight;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use thiserror::Error;
+use time::OffsetDateTime;
+
+use super::batch::{Batch, Landed, launch};
+use super::handle::{AskError, Call, Handle, within};
+use super::password_pool::{PasswordPool, PasswordPoolError};
+use super::supervisor::{Child, Fault};
+use super::token_cache::{CacheError, TokenCache};
+use super::user_registry::{RegistryError, UserRegistry};
+use crate::clock::Clock;
+use crate::domain::client::{Client, ClientId, GrantType, SecretHash};
+use crate::domain::error::GrantError;
+use crate::domain::grant::password::{self, PasswordRequest};
+use crate::domain::grant::refresh_token::RefreshTokenRequest;
+use crate::domain::scope::Scope;
+use crate::domain::token::{GrantUser, TokenValue};
+use crate::domain::user::Password;
+use crate::stores::Truth;
+use crate::stores::error::StoreError;
+use flight::Flight;
+
+/// The longest a caller waits for a write.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Most calls in flight.
+const BOUND: usize = 1_024;
+
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// Why no token was issued or revoked.
+#[derive(Clone, Debug, Error)]
+pub enum IssueError {
+    /// Refused by rule (RFC 6749 §5.2).
+    #[error(transparent)]
+    Rejected(#[from] GrantError),
+    /// Too many logins or writes wait; nothing was begun.
+    #[error("too many requests wait")]
+    Overloaded,
+    /// A store or an actor is not available. Nothing was acknowledged; a repeat is safe.
+    #[error("tokens cannot be written now")]
+    Unavailable(#[source] Cause),
+}
+
+/// How a client named itself, and by which secret it authenticates (RFC 6749 §2.3).
+#[derive(Clone, Debug)]
+pub struct ClientCredentials {
+    /// Its identifier.
+    pub client_id: ClientId,
+    /// The hash of the secret it sent, if it sent any.
+    pub secret: Option<SecretHash>,
+}
+
+/// A token request as the endpoint read it, not yet checked against any record.
+#[derive(Clone, Debug)]
+pub enum TokenRequest {
+    /// `grant_type=password` (RFC 6749 §4.3.2).
+    Password {
+        /// The resource owner's name.
+        username: String,
+        /// The resource owner's password.
+        password: Password,
+        /// The scope asked for.
+        scope: Scope,
+    },
+    /// `grant_type=refresh_token` (RFC 6749 §6).
+    RefreshToken {
+        /// The refresh token as sent; `None` when it cannot be one of ours.
+        refresh_token: Option<TokenValue>,
+        /// The scope asked for.
+        scope: Scope,
+    },
+}
+
+/// A successful answer (RFC 6749 §5.1).
+#[derive(Clone, Debug)]
+pub struct IssuedTokens {
+    /// The access token.
+    pub access_token: TokenValue,
+    /// The refresh token.
+    pub refresh_token: Option<TokenValue>,
+    /// When the access token ends.
+    pub expires_at: OffsetDateTime,
+    /// How long that is from now.
+    pub expires_in: Duration,
+    /// What it allows.
+    pub scope: Scope,
+}
+
+/// How long tokens live.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenPolicy {
+    /// Access tokens.
+    pub access_lifetime: Duration,
+    /// Refresh tokens, from the login on, however often they are rotated; `None` is for ever.
+    pub refresh_lifetime: Option<Duration>,
+}
+
+/// Issues, rotates and revokes tokens.
+#[derive(Clone)]
+pub struct TokenIssuer {
+    handle: Handle<TokenIssuerMessage>,
+    registry: UserRegistry,
+    passwords: PasswordPool,
+}
+
+impl TokenIssuer {
+    /// The issuer before `truth`, and the actor to be supervised.
+    pub fn new(
+        (truth, caches): (Truth, TokenCache),
+        (registry, passwords): (UserRegistry, PasswordPool),
+        policy: TokenPolicy,
+        clock: Clock,
+    ) -> (Self, Child) {
+        let (handle, published) = Handle::new(BOUND);
+        let flight = Flight {
+            truth,
+            caches,
+            clock,
+            policy,
+        };
+        let child = Child::new(
+            "token_issuer",
+            (TokenIssuerActor, flight),
+            (&handle, published),
+        );
+        (
+            Self {
+                handle,
+                registry,
+                passwords,
+            },
+            child,
+        )
+    }
+
+    /// Answers a token request.
+    ///
+    /// # Errors
+    /// [`IssueError`]; after any but `Rejected` a repeat is safe.
+    pub async fn issue(
+        &self,
+        credentials: ClientCredentials,
+        request: TokenRequest,
+    ) -> Result<IssuedTokens, IssueError> {
+        match request {
+            TokenRequest::Password {
+                username,
+                password,
+                scope,
+            } => {
+                let client = self.authenticate(&credentials, GrantType::Password).await?;
+                let client_id = credentials.client_id;
+                let request = PasswordRequest {
+                    client_id,
+                    username,
+                    password,
+                    scope,
+                };
+                self.issue_for_password(&client, request).await
+            }
+            TokenRequest::RefreshToken {
+                refresh_token,
+                scope,
+            } => {
+                self.authenticate(&credentials, GrantType::RefreshToken)
+                    .await?;
+                let client_id = credentials.client_id;
+                let refresh_token = refresh_token.ok_or(GrantError::InvalidGrant)?;
+                let request = RefreshTokenRequest {
+                    client_id,
+                    refresh_token,
+                    scope,
+                };
+                let message = |call| TokenIssuerMessage::Job(Job::Rotate(call));
+                self.handle.ask(request, within(DEADLINE), message).await?
+            }
+        }
+    }
+
+    /// Ends a token and its pair: in the truth, in Redis and in the local copy. An unknown token
+    /// is no error (RFC 7009 §2.2).
+    ///
+    /// # Errors
+    /// [`IssueError::Unavailable`] when a step could not be done: the token may live on until the
+    /// call is repeated.
+    pub async fn revoke(&self, token: TokenValue) -> Result<(), IssueError> {
+        let message = |call| TokenIssuerMessage::Job(Job::Revoke(call));
+        self.handle.ask(token, within(DEADLINE), message).await?
+    }
+
+    async fn authenticate(
+        &self,
+        credentials: &ClientCredentials,
+        grant_type: GrantType,
+    ) -> Result<Arc<Client>, IssueError> {
+        let found = self.registry.find_client(&credentials.client_id).await?;
+        let client = found.ok_or(GrantError::InvalidClient)?;
+        client.authenticate(credentials.secret.as_ref())?;
+        client.check_grant_type(grant_type)?;
+        Ok(client)
+    }
+
+    async fn issue_for_password(
+        &self,
+        client: &Client,
+        request: PasswordRequest,
+    ) -> Result<IssuedTokens, IssueError> {
+        request.check_lengths()?;
+        let scope = client.grant_scope(&request.scope)?;
+        let user = self.registry.find_user(request.username).await?;
+        let hash = user.as_ref().and_then(|user| user.password_hash.clone());
+        let is_match = self.passwords.verify(request.password, hash).await?;
+        let user = password::decide(user, is_match)?;
+        let issue = Issue {
+            client_id: request.client_id,
+            user,
+            scope,
+        };
+        let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
+        self.handle.ask(issue, within(DEADLINE), message).await?
+    }
+}
+
+impl From<AskError> for IssueError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Overloaded => Self::Overloaded,
+            AskError::Gone | AskError::Timeout => Self::Unavailable(Arc::new(error)),
+        }
+    }
+}
+
+impl From<RegistryError> for IssueError {
+    fn from(error: RegistryError) -> Self {
+        Self::Unavailable(Arc::new(error))
+    }
+}
+
+impl From<PasswordPoolError> for IssueError {
+    fn from(error: PasswordPoolError) -> Self {
+        match error {
+            PasswordPoolError::Overloaded => Self::Overloaded,
+            PasswordPoolError::Gone(_) | PasswordPoolError::Unhashable(_) => {
+                Self::Unavailable(Arc::new(error))
+            }
+        }
+    }
+}
+
+impl From<StoreError> for IssueError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(Arc::new(error))
+    }
+}
+
+impl From<CacheError> for IssueError {
+    fn from(error: CacheError) -> Self {
+        Self::Unavailable(Arc::new(error))
+    }
+}
+
+/// A login that passed: what the pair is to be issued for.
+struct Issue {
+    client_id: ClientId,
+    user: GrantUser,
+    scope: Scope,
+}
+
+type Asked<Q, A> = Call<Q, Result<A, IssueError>>;
+
+enum Job {
+    Issue(Asked<Issue, IssuedTokens>),
+    Rotate(Asked<RefreshTokenRequest, IssuedTokens>),
+    Revoke(Asked<TokenValue, ()>),
+}
+
+impl Job {
+    fn is_stale(&self) -> bool {
+        match self {
+            Self::Issue(call) => call.is_stale(),
+            Self::Rotate(call) => call.is_stale(),
+            Self::Revoke(call) => call.is_stale(),
+        }
+    }
+}
+
+enum TokenIssuerMessage {
+    Job(Job),
+    Landed(Landed<()>),
+    Fault,
+}
+
+impl Fault for TokenIssuerMessage {
+    fn fault() -> Self {
+        Self::Fault
+    }
+}
+
+#[derive(Clone)]
+struct TokenIssuerActor;
+
+struct State {
+    flight: Flight,
+    jobs: Batch<Job>,
+}
+
+impl Actor for TokenIssuerActor {
+    type Msg = TokenIssuerMessage;
+    type State = State;
+    type Arguments = Flight;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        flight: Flight,
+    ) -> Result<State, ActorProcessingErr> {
+        Ok(State {
+            flight,
+            jobs: Batch::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TokenIssuerMessage::Job(job) => state.jobs.push(job),
+            TokenIssuerMessage::Landed(landed) => state.jobs.land(landed)?,
+            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
+            TokenIssuerMessage::Fault => panic!("fault injected"),
+        }
+        state.take_off(myself);
+        Ok(())
+    }
+}
+
+impl State {
+    fn take_off(&mut self, myself: ActorRef<TokenIssuerMessage>) {
+        if let Some(jobs) = self.jobs.take_off(usize::MAX) {
+            let flight = self.flight.clone();
+            launch(
+                myself,
+                async move { flight.run(jobs).await },
+                TokenIssuerMessage::Landed,
+            );
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! `UserRegistry` guards the users and clients in the store. Shape: batcher; what arrives during
+//! one round trip goes with the next. A user is read at each login, a client is kept for at most
+//! a second, an absence is not kept. Deadline: the caller's, within five seconds. When it dies,
+//! queued callers get [`RegistryError::Unavailable`] at once; what was in the air is answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use quick_cache::sync::Cache;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use thiserror::Error;
+use tokio::time::Instant;
+
+use super::batch::{Batch, Landed, launch};
+use super::handle::{AskError, Call, Handle, within};
+use super::supervisor::{Child, Fault};
+use crate::domain::client::{Client, ClientId};
+use crate::domain::user::{NewUser, User, UserId};
+use crate::stores::Truth;
+use crate::stores::error::{InsertError, StoreError};
+
+/// How long a client that was read may be believed.
+const CLIENT_KEPT_FOR: Duration = Duration::from_secs(1);
+/// Most clients kept at a time.
+const CLIENTS_KEPT: usize = 1_024;
+/// Most calls in flight.
+const BOUND: usize = 1_024;
+/// The longest a caller waits.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why the registry could not do what was asked.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// Another record has the name.
+    #[error("the name is taken")]
+    Taken,
+    /// The store or the actor is not available; nothing is known of a write.
+    #[error("users and clients cannot be read or written now")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Finds, creates and lists users and clients.
+#[derive(Clone)]
+pub struct UserRegistry {
+    handle: Handle<UserRegistryMessage>,
+    clients: Arc<Cache<ClientId, (Arc<Client>, Instant)>>,
+}
+
+/// One page of a list, and how many records there are in all.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The records of this page.
+    pub items: Vec<T>,
+    /// Whether others follow.
+    pub has_more: bool,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+impl UserRegistry {
+    /// The registry over `truth`, and the actor to be supervised.
+    pub fn new(truth: Truth) -> (Self, Child) {
+        let (handle, published) = Handle::new(BOUND);
+        let child = Child::new(
+            "user_registry",
+            (UserRegistryActor, truth),
+            (&handle, published),
+        );
+        (
+            Self {
+                handle,
+                clients: Arc::new(Cache::new(CLIENTS_KEPT)),
+            },
+            child,
+        )
+    }
+
+    /// The user of this name, as the store has it now.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unavailable`].
+    pub async fn find_user(&self, username: String) -> Result<Option<User>, RegistryError> {
+        self.ask(username, Job::FindUser).await
+    }
+
+    /// The client of this identifier, as the store had it within the last second.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unavailable`].
+    pub async fn find_client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, RegistryError> {
+        if let Some((client, read_at)) = self.clients.get(id)
+            && read_at.elapsed() < CLIENT_KEPT_FOR
+        {
+            return Ok(Some(client));
+        }
+        let asked_at = Instant::now();
+        let message = |call| Job::FindClient(call);
+        let found = self.ask(id.clone(), message).await?.map(Arc::new);
+        match &found {
+            Some(client) => self
+                .clients
+                .insert(id.clone(), (Arc::clone(client), asked_at)),
+            None => drop(self.clients.remove(id)),
+        }
+        Ok(found)
+    }
+
+    /// Stores a new user.
+    ///
+    /// # Errors
+    /// [`RegistryError::Taken`], [`RegistryError::Unavailable`].
+    pub async fn add_user(&self, user: NewUser) -> Result<User, RegistryError> {
+        self.ask(user, Job::AddUser).await
+    }
+
+    /// Stores a new client.
+    ///
+    /// # Errors
+    /// [`RegistryError::Taken`], [`RegistryError::Unavailable`].
+    pub async fn add_client(&self, client: Client) -> Result<(), RegistryError> {
+        self.ask(client, Job::AddClient).await
+    }
+
+    /// Up to `limit` users after `after`, by identifier.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unavailable`].
+    pub async fn list_users(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Page<User>, RegistryError> {
+        self.ask((after, limit), Job::ListUsers).await
+    }
+
+    /// Up to `limit` clients after `after`, by identifier.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unavailable`].
+    pub async fn list_clients(
+        &self,
+        after: Option<ClientId>,
+        limit: usize,
+    ) -> Result<Page<Client>, RegistryError> {
+        self.ask((after, limit), Job::ListClients).await
+    }
+
+    /// Whether the truth can be reached now.
+    pub async fn is_reachable(&self) -> bool {
+        self.ask((), Job::Ping).await.is_ok()
+    }
+
+    async fn ask<Q, A>(
+        &self,
+        request: Q,
+        job: impl FnOnce(Asked<Q, A>) -> Job,
+    ) -> Result<A, RegistryError> {
+        let message = |call| UserRegistryMessage::Job(Box::new(job(call)));
+        self.handle.ask(request, within(DEADLINE), message).await?
+    }
+}
+
+impl From<AskError> for RegistryError {
+    fn from(error: AskError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<StoreError> for RegistryError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<InsertError> for RegistryError {
+    fn from(error: InsertError) -> Self {
+        match error {
+            InsertError::Taken => Self::Taken,
+            InsertError::Store(error) => error.into(),
+        }
+    }
+}
+
+type Asked<Q, A> = Call<Q, Result<A, RegistryError>>;
+
+enum UserRegistryMessage {
+    Job(Box<Job>),
+    Landed(Landed<()>),
+    Fault,
+}
+
+impl Fault for UserRegistryMessage {
+    fn fault() -> Self {
+        Self::Fault
+    }
+}
+
+enum Job {
+    FindUser(Asked<String, Option<User>>),
+    FindClient(Asked<ClientId, Option<Client>>),
+    AddUser(Asked<NewUser, User>),
+    AddClient(Asked<Client, ()>),
+    ListUsers(Asked<(Option<UserId>, usize), Page<User>>),
+    ListClients(Asked<(Option<ClientId>, usize), Page<Client>>),
+    Ping(Asked<(), ()>),
+}
+
+#[derive(Clone)]
+struct UserRegistryActor;
+
+struct State {
+    truth: Truth,
+    jobs: Batch<Job>,
+}
+
+impl Actor for UserRegistryActor {
+    type Msg = UserRegistryMessage;
+    type State = State;
+    type Arguments = Truth;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        truth: Truth,
+    ) -> Result<State, ActorProcessingErr> {
+        Ok(State {
+            truth,
+            jobs: Batch::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            UserRegistryMessage::Job(job) => state.jobs.push(*job),
+            UserRegistryMessage::Landed(landed) => state.jobs.land(landed)?,
+            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
+            UserRegistryMessage::Fault => panic!("fault injected"),
+        }
+        state.take_off(myself);
+        Ok(())
+    }
+}
+
+impl State {
+    fn take_off(&mut self, myself: ActorRef<UserRegistryMessage>) {
+        let Some(jobs) = self.jobs.take_off(usize::MAX) else {
+            return;
+        };
+        let truth = self.truth.clone();
+        let flight = async move {
+            join_all(jobs.into_iter().map(|job| job.run(&truth))).await;
+        };
+        launch(myself, flight, UserRegistryMessage::Landed);
+    }
+}
+
+impl Job {
+    async fn run(self, truth: &Truth) {
+        match self {
+            Self::FindUser(call) if !call.is_stale() => {
+                let found = truth.users.find_user(&call.request).await;
+                call.answer(found.map_err(Into::into));
+            }
+            Self::FindClient(call) if !call.is_stale() => {
+                let found = truth.clients.find_client(&call.request).await;
+                call.answer(found.map_err(Into::into));
+            }
+            Self::AddUser(call) if !call.is_stale() => {
+                let added = truth.users.insert_user(&call.request).await;
+                call.answer(added.map_err(Into::into));
+            }
+            Self::AddClient(call) if !call.is_stale() => {
+                let added = truth.clients.insert_client(&call.request).await;
+                call.answer(added.map_err(Into::into));
+            }
+            Self::ListUsers(call) if !call.is_stale() => {
+                let (after, limit) = call.request;
+                let page = list_users(truth, after, limit).await;
+                call.answer(page);
+            }
+            Self::ListClients(call) if !call.is_stale() => {
+                let (after, limit) = &call.request;
+                let page = list_clients(truth, after.as_ref(), *limit).await;
+                call.answer(page);
+            }
+            Self::Ping(call) if !call.is_stale() => {
+                let reached = truth.tokens.ping().await;
+                call.answer(reached.map_err(Into::into));
+            }
+            // Nobody waits for these any more; dropping them answers.
+            Self::FindUser(_)
+            | Self::FindClient(_)
+            | Self::AddUser(_)
+            | Self::AddClient(_)
+            | Self::ListUsers(_)
+            | Self::ListClients(_)
+            | Self::Ping(_) => {}
+        }
+    }
+}
+
+async fn list_users(
+    truth: &Truth,
+    after: Option<UserId>,
+    limit: usize,
+) -> Result<Page<User>, RegistryError> {
+    let items = truth.users.list_users(after, limit + 1).await?;
+    Ok(page(items, limit, truth.users.count_users().await?))
+}
+
+async fn list_clients(
+    truth: &Truth,
+    after: Option<&ClientId>,
+    limit: usize,
+) -> Result<Page<Client>, RegistryError> {
+    let items = truth.clients.list_clients(after, limit + 1).await?;
+    Ok(page(items, limit, truth.clients.count_clients().await?))
+}
+
+// One record more than asked for was read, to know whether others follow.
+fn page<T>(mut items: Vec<T>, limit: usize, total: u64) -> Page<T> {
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    Page {
+        items,
+        has_more,
+        total,
+    }
+}
