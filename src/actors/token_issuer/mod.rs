@@ -3,21 +3,24 @@
 //! request to the answer. When it dies, queued callers get [`IssueError::Unavailable`] at once;
 //! what was in the air is finished and answered.
 
+pub mod error;
+
 mod flight;
+mod found;
+mod plan;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::batch::{Batch, Landed, launch};
-use super::handle::{AskError, Call, Handle, within};
-use super::password_pool::{PasswordPool, PasswordPoolError};
+use super::handle::{Call, Handle, within};
+use super::password_pool::PasswordPool;
 use super::supervisor::{Child, Fault};
-use super::token_cache::{CacheError, TokenCache};
-use super::user_registry::{RegistryError, UserRegistry};
+use super::token_cache::TokenCache;
+use super::user_registry::UserRegistry;
 use crate::clock::Clock;
 use crate::domain::client::{Client, ClientId, GrantType, SecretHash};
 use crate::domain::error::GrantError;
@@ -27,29 +30,13 @@ use crate::domain::scope::Scope;
 use crate::domain::token::{GrantUser, TokenValue};
 use crate::domain::user::Password;
 use crate::stores::Truth;
-use crate::stores::error::StoreError;
+use error::IssueError;
 use flight::Flight;
 
 /// The longest a caller waits for a write.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Most calls in flight.
 const BOUND: usize = 1_024;
-
-type Cause = Arc<dyn std::error::Error + Send + Sync>;
-
-/// Why no token was issued or revoked.
-#[derive(Clone, Debug, Error)]
-pub enum IssueError {
-    /// Refused by rule (RFC 6749 §5.2).
-    #[error(transparent)]
-    Rejected(#[from] GrantError),
-    /// Too many logins or writes wait; nothing was begun.
-    #[error("too many requests wait")]
-    Overloaded,
-    /// A store or an actor is not available. Nothing was acknowledged; a repeat is safe.
-    #[error("tokens cannot be written now")]
-    Unavailable(#[source] Cause),
-}
 
 /// How a client named itself, and by which secret it authenticates (RFC 6749 §2.3).
 #[derive(Clone, Debug)]
@@ -228,44 +215,6 @@ impl TokenIssuer {
         };
         let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
         self.handle.ask(issue, within(DEADLINE), message).await?
-    }
-}
-
-impl From<AskError> for IssueError {
-    fn from(error: AskError) -> Self {
-        match error {
-            AskError::Overloaded => Self::Overloaded,
-            AskError::Gone | AskError::Timeout => Self::Unavailable(Arc::new(error)),
-        }
-    }
-}
-
-impl From<RegistryError> for IssueError {
-    fn from(error: RegistryError) -> Self {
-        Self::Unavailable(Arc::new(error))
-    }
-}
-
-impl From<PasswordPoolError> for IssueError {
-    fn from(error: PasswordPoolError) -> Self {
-        match error {
-            PasswordPoolError::Overloaded => Self::Overloaded,
-            PasswordPoolError::Gone(_) | PasswordPoolError::Unhashable(_) => {
-                Self::Unavailable(Arc::new(error))
-            }
-        }
-    }
-}
-
-impl From<StoreError> for IssueError {
-    fn from(error: StoreError) -> Self {
-        Self::Unavailable(Arc::new(error))
-    }
-}
-
-impl From<CacheError> for IssueError {
-    fn from(error: CacheError) -> Self {
-        Self::Unavailable(Arc::new(error))
     }
 }
 

@@ -3,46 +3,31 @@
 //! token issuer. Deadline: five seconds. When it dies, callers get
 //! [`ManagementError::Unavailable`] at once, and a credential checked by bcrypt is checked anew.
 
+pub mod error;
+
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use thiserror::Error;
 
-use super::handle::{AskError, Call, Handle, within};
-use super::password_pool::{PasswordPool, PasswordPoolError};
-use super::supervisor::{ActorPicture, Child, Fault, Picture};
-use super::token_issuer::{IssueError, TokenIssuer};
-use super::user_registry::{Page, RegistryError, UserRegistry};
+use crate::actors::handle::{Call, Handle, within};
+use crate::actors::password_pool::PasswordPool;
+use crate::actors::supervisor::picture::{ActorPicture, Picture};
+use crate::actors::supervisor::{Child, Fault};
+use crate::actors::token_issuer::TokenIssuer;
+use crate::actors::user_registry::{Page, UserRegistry};
 use crate::clock::Clock;
 use crate::crypto::csrf::CsrfKey;
 use crate::crypto::random;
 use crate::crypto::secret::{self, ClientSecret};
 use crate::domain::client::{Client, ClientId, ClientRegistration, ClientType};
-use crate::domain::error::RecordError;
 use crate::domain::token::TokenValue;
 use crate::domain::user::{self, NewUser, Password, PasswordHash, User, UserId};
+use error::ManagementError;
 
 /// The longest a caller waits for the actor itself.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Most calls in flight.
 const BOUND: usize = 64;
-
-/// Why the console or its API could not do what was asked.
-#[derive(Debug, Error)]
-pub enum ManagementError {
-    /// The record breaks a rule.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// Another record has the name.
-    #[error("the name is taken")]
-    Taken,
-    /// Too much waits; nothing was begun.
-    #[error("too many requests wait")]
-    Overloaded,
-    /// A store or an actor is not available; a repeat is safe.
-    #[error("users, clients and tokens cannot be read or written now")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
 
 /// Who may use the console.
 #[derive(Clone, Debug)]
@@ -273,44 +258,6 @@ impl Management {
         message: impl FnOnce(Call<[u8; 32], A>) -> ManagementMessage,
     ) -> Result<A, ManagementError> {
         Ok(self.handle.ask(digest, within(DEADLINE), message).await?)
-    }
-}
-
-impl From<AskError> for ManagementError {
-    fn from(error: AskError) -> Self {
-        match error {
-            AskError::Overloaded => Self::Overloaded,
-            AskError::Gone | AskError::Timeout => Self::Unavailable(error.into()),
-        }
-    }
-}
-
-impl From<RegistryError> for ManagementError {
-    fn from(error: RegistryError) -> Self {
-        match error {
-            RegistryError::Taken => Self::Taken,
-            RegistryError::Unavailable(_) => Self::Unavailable(error.into()),
-        }
-    }
-}
-
-impl From<PasswordPoolError> for ManagementError {
-    fn from(error: PasswordPoolError) -> Self {
-        match error {
-            PasswordPoolError::Overloaded => Self::Overloaded,
-            PasswordPoolError::Gone(_) | PasswordPoolError::Unhashable(_) => {
-                Self::Unavailable(error.into())
-            }
-        }
-    }
-}
-
-impl From<IssueError> for ManagementError {
-    fn from(error: IssueError) -> Self {
-        match error {
-            IssueError::Overloaded => Self::Overloaded,
-            IssueError::Rejected(_) | IssueError::Unavailable(_) => Self::Unavailable(error.into()),
-        }
     }
 }
 

@@ -3,20 +3,22 @@
 //! deadline; when it dies, or an actor's restart budget is spent, [`Tree::failed`] tells the
 //! process to end.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+pub mod picture;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use ractor::{
     Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, Message, SpawnErr, SupervisionEvent,
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::handle::{Handle, Published};
-use super::restart_policy::RestartPolicy;
+use crate::actors::handle::{Handle, Published};
+use crate::actors::restart_policy::RestartPolicy;
+use picture::{ChildStatus, Picture};
 
 /// A message that makes its actor panic, for the tests of supervision.
 pub(super) trait Fault {
@@ -31,29 +33,6 @@ pub struct Child {
     fault: Box<dyn Fn() + Send + Sync>,
 }
 
-/// The live picture of one actor.
-struct ChildStatus {
-    is_running: AtomicBool,
-    restarts: AtomicU64,
-    bound: usize,
-    permits: Arc<Semaphore>,
-}
-
-/// One actor of the tree as the console shows it.
-#[derive(Clone, Debug)]
-pub struct ActorPicture {
-    /// Its name, such as `token_cache.0`.
-    pub name: String,
-    /// Whether it takes messages now.
-    pub is_running: bool,
-    /// How often it was started again.
-    pub restarts: u64,
-    /// Calls in its mailbox or in the air.
-    pub in_flight: usize,
-    /// Most calls it takes before it sheds.
-    pub bound: usize,
-}
-
 /// The running tree.
 pub struct Tree {
     supervisor: ActorRef<SupervisorMessage>,
@@ -61,35 +40,6 @@ pub struct Tree {
     failed: watch::Receiver<Option<String>>,
     picture: Picture,
     faults: Vec<(String, Box<dyn Fn() + Send + Sync>)>,
-}
-
-/// Reads the live picture of the tree. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct Picture(Arc<OnceLock<Vec<Named>>>);
-
-type Named = (String, Arc<ChildStatus>);
-
-impl Picture {
-    /// Each actor in the order of their start.
-    pub fn actors(&self) -> Vec<ActorPicture> {
-        let children = self.0.get().map(Vec::as_slice).unwrap_or_default();
-        children
-            .iter()
-            .map(|(name, status)| status.picture(name))
-            .collect()
-    }
-}
-
-impl ChildStatus {
-    fn picture(&self, name: &str) -> ActorPicture {
-        ActorPicture {
-            name: name.to_owned(),
-            is_running: self.is_running.load(Ordering::Relaxed),
-            restarts: self.restarts.load(Ordering::Relaxed),
-            in_flight: self.bound.saturating_sub(self.permits.available_permits()),
-            bound: self.bound,
-        }
-    }
 }
 
 impl Child {
@@ -106,17 +56,11 @@ impl Child {
         A::Msg: Message + Fault,
     {
         let permits = handle.permits();
-        let bound = permits.available_permits();
         let published = Arc::new(published);
         let to_fault = Arc::clone(&published);
         Self {
             name: name.into(),
-            status: Arc::new(ChildStatus {
-                is_running: AtomicBool::new(false),
-                restarts: AtomicU64::new(0),
-                bound,
-                permits,
-            }),
+            status: Arc::new(ChildStatus::new(permits)),
             start: Box::new(move |supervisor| {
                 let (actor, arguments) = (actor.clone(), arguments.clone());
                 let published = Arc::clone(&published);
@@ -144,7 +88,7 @@ impl Tree {
     /// The first child's failure to start.
     pub async fn start(mut children: Vec<Child>, picture: Picture) -> Result<Self, SpawnErr> {
         let named = |child: &Child| (child.name.clone(), Arc::clone(&child.status));
-        let _set_once = picture.0.set(children.iter().map(named).collect());
+        picture.fill(children.iter().map(named).collect());
         let no_fault = || Box::new(|| {}) as Box<dyn Fn() + Send + Sync>;
         let take_fault = |child: &mut Child| {
             (
@@ -171,7 +115,7 @@ impl Tree {
     }
 
     /// Ends when an actor's restart budget is spent or the supervisor itself is gone; tells why.
-    pub fn failed(&self) -> impl Future<Output = String> + Send + 'static {
+    pub fn failed(&self) -> impl Future<Output = String> + Send + use<> {
         let mut failed = self.failed.clone();
         async move {
             match failed.wait_for(Option::is_some).await {
@@ -233,7 +177,7 @@ impl Actor for SupervisorActor {
         let mut children = Vec::new();
         for child in arguments.children {
             let cell = (child.start)(myself.get_cell()).await?;
-            child.status.is_running.store(true, Ordering::Relaxed);
+            child.status.note_up();
             let running = Some(cell.get_id());
             children.push(Supervised {
                 child,
@@ -301,11 +245,7 @@ impl State {
             return;
         };
         supervised.running = None;
-        supervised
-            .child
-            .status
-            .is_running
-            .store(false, Ordering::Relaxed);
+        supervised.child.status.note_down();
         let name = &supervised.child.name;
         let Some(delay) = supervised.policy.next_delay(Instant::now()) else {
             let why = format!("actor {name} failed more than 5 times in 10 s: {reason}");
@@ -327,16 +267,7 @@ impl State {
         match (supervised.child.start)(myself.get_cell()).await {
             Ok(cell) => {
                 supervised.running = Some(cell.get_id());
-                supervised
-                    .child
-                    .status
-                    .is_running
-                    .store(true, Ordering::Relaxed);
-                supervised
-                    .child
-                    .status
-                    .restarts
-                    .fetch_add(1, Ordering::Relaxed);
+                supervised.child.status.note_restart();
                 metrics::counter!("actor_restarts_total", "actor" => supervised.child.name.clone())
                     .increment(1);
             }

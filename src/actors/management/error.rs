@@ -1,0 +1,64 @@
+//! Why the console or its API could not do what was asked.
+
+use thiserror::Error;
+
+use crate::actors::handle::AskError;
+use crate::actors::password_pool::PasswordPoolError;
+use crate::actors::token_issuer::error::IssueError;
+use crate::actors::user_registry::RegistryError;
+use crate::domain::error::RecordError;
+
+/// Why the console or its API could not do what was asked.
+#[derive(Debug, Error)]
+pub enum ManagementError {
+    /// The record breaks a rule.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Another record has the name.
+    #[error("the name is taken")]
+    Taken,
+    /// Too much waits; nothing was begun.
+    #[error("too many requests wait")]
+    Overloaded,
+    /// A store or an actor is not available; a repeat is safe.
+    #[error("users, clients and tokens cannot be read or written now")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<AskError> for ManagementError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Overloaded => Self::Overloaded,
+            AskError::Gone | AskError::Timeout => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<RegistryError> for ManagementError {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Taken => Self::Taken,
+            RegistryError::Unavailable(_) => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<PasswordPoolError> for ManagementError {
+    fn from(error: PasswordPoolError) -> Self {
+        match error {
+            PasswordPoolError::Overloaded => Self::Overloaded,
+            PasswordPoolError::Gone(_) | PasswordPoolError::Unhashable(_) => {
+                Self::Unavailable(error.into())
+            }
+        }
+    }
+}
+
+impl From<IssueError> for ManagementError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Overloaded => Self::Overloaded,
+            IssueError::Rejected(_) | IssueError::Unavailable(_) => Self::Unavailable(error.into()),
+        }
+    }
+}

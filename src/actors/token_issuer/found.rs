@@ -1,0 +1,139 @@
+//! What the truth has of the tokens and sessions that a batch of jobs is about.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Job;
+use crate::domain::client::ClientId;
+use crate::domain::token::{EndedToken, FamilyId, GrantUser, TokenRecord, TokenValue};
+use crate::domain::user::UserId;
+use crate::stores::Truth;
+use crate::stores::error::StoreError;
+
+/// What is in the truth for the jobs of one attempt.
+pub(super) struct Found {
+    pub(super) sessions: HashMap<(ClientId, UserId), TokenRecord>,
+    pub(super) by_refresh: HashMap<TokenValue, TokenRecord>,
+    pub(super) by_access: HashMap<TokenValue, TokenRecord>,
+    pub(super) ends: HashMap<TokenValue, EndedToken>,
+    pub(super) families: HashMap<FamilyId, Vec<TokenRecord>>,
+    pub(super) users: HashMap<UserId, GrantUser>,
+}
+
+/// What is to be looked up.
+#[derive(Default)]
+struct Wanted {
+    sessions: Vec<(ClientId, UserId)>,
+    refresh_tokens: Vec<TokenValue>,
+    access_tokens: Vec<TokenValue>,
+}
+
+impl Wanted {
+    fn of(jobs: &[Job]) -> Self {
+        let mut wanted = Self::default();
+        for job in jobs {
+            match job {
+                Job::Issue(call) => {
+                    let issue = &call.request;
+                    wanted
+                        .sessions
+                        .push((issue.client_id.clone(), issue.user.id));
+                }
+                Job::Rotate(call) => {
+                    wanted
+                        .refresh_tokens
+                        .push(call.request.refresh_token.clone());
+                }
+                Job::Revoke(call) => {
+                    wanted.access_tokens.push(call.request.clone());
+                    wanted.refresh_tokens.push(call.request.clone());
+                }
+            }
+        }
+        wanted
+    }
+}
+
+impl Found {
+    /// Reads it, in as many round trips for many jobs as for one.
+    pub(super) async fn read(truth: &Truth, jobs: &[Job]) -> Result<Self, StoreError> {
+        let tokens = &truth.tokens;
+        let Wanted {
+            sessions,
+            refresh_tokens,
+            access_tokens,
+        } = Wanted::of(jobs);
+        let (by_session, by_refresh, by_access) = futures_util::try_join!(
+            tokens.find_by_session(&sessions),
+            tokens.find_by_refresh_token(&refresh_tokens),
+            tokens.find_by_access_token(&access_tokens),
+        )?;
+        let by_refresh = present(refresh_tokens.iter().cloned(), by_refresh);
+        let is_unknown = |token: &TokenValue| !by_refresh.contains_key(token);
+        let unknown: Vec<TokenValue> = refresh_tokens.into_iter().filter(is_unknown).collect();
+        let ends = tokens.find_ends(&unknown).await?;
+        let ends = present(unknown, ends);
+        let (users, families) = futures_util::try_join!(
+            read_users(truth, by_refresh.values()),
+            read_families(truth, &ends, &by_refresh),
+        )?;
+        Ok(Self {
+            sessions: present(sessions, by_session),
+            by_access: present(access_tokens, by_access),
+            by_refresh,
+            ends,
+            families,
+            users,
+        })
+    }
+}
+
+async fn read_users(
+    truth: &Truth,
+    records: impl Iterator<Item = &TokenRecord> + Send,
+) -> Result<HashMap<UserId, GrantUser>, StoreError> {
+    let ids: Vec<UserId> = records.filter_map(|record| record.user_id).collect();
+    let users = truth.users.find_users_by_id(&ids).await?;
+    let enabled = users.into_iter().flatten().filter(|user| !user.is_disabled);
+    let named = enabled.map(|user| {
+        (
+            user.id,
+            GrantUser {
+                id: user.id,
+                username: user.username,
+            },
+        )
+    });
+    Ok(named.collect())
+}
+
+// The families that a spent refresh token may end.
+async fn read_families(
+    truth: &Truth,
+    ends: &HashMap<TokenValue, EndedToken>,
+    by_refresh: &HashMap<TokenValue, TokenRecord>,
+) -> Result<HashMap<FamilyId, Vec<TokenRecord>>, StoreError> {
+    let is_spent = |(token, record): &(&TokenValue, &TokenRecord)| {
+        record.refresh_token.as_ref() != Some(*token)
+    };
+    let spent = by_refresh
+        .iter()
+        .filter(is_spent)
+        .map(|(_, record)| record.family);
+    let families: HashSet<FamilyId> = ends.values().map(|end| end.family).chain(spent).collect();
+    let families: Vec<FamilyId> = families.into_iter().collect();
+    let mut found: HashMap<FamilyId, Vec<TokenRecord>> = HashMap::new();
+    for record in truth.tokens.find_by_family(&families).await? {
+        found.entry(record.family).or_default().push(record);
+    }
+    Ok(found)
+}
+
+fn present<K, V>(keys: impl IntoIterator<Item = K>, values: Vec<Option<V>>) -> HashMap<K, V>
+where
+    K: Eq + std::hash::Hash,
+{
+    let pairs = keys.into_iter().zip(values);
+    pairs
+        .filter_map(|(key, value)| value.map(|value| (key, value)))
+        .collect()
+}

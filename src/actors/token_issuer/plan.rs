@@ -1,0 +1,241 @@
+//! What is to become of each job, decided on what was found: no I/O.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::found::Found;
+use super::{Issue, IssueError, IssuedTokens, Job, TokenPolicy};
+use crate::crypto::random;
+use crate::domain::error::GrantError;
+use crate::domain::grant::refresh_token::{self, Decision, RefreshTokenRequest};
+use crate::domain::scope::Scope;
+use crate::domain::token::{FamilyId, Grant, GrantUser, RotatedFrom, TokenRecord, TokenValue};
+use crate::stores::TokenWrite;
+use crate::stores::redis::connection::Publication;
+
+/// What is to become of one job.
+pub(super) struct Plan {
+    pub(super) job: Job,
+    pub(super) step: Step,
+}
+
+/// What is to be written, and what is to be answered.
+pub(super) enum Step {
+    /// Nothing is to be written: this is the answer.
+    Answer(Result<Box<IssuedTokens>, IssueError>),
+    /// Write a pair, in place of one or not.
+    Put(Box<Put>),
+    /// End these pairs; then answer so. The token itself goes from Redis in any case.
+    End {
+        ended: Vec<TokenRecord>,
+        token: TokenValue,
+        answer: Result<(), GrantError>,
+    },
+}
+
+/// A pair to be written, in the place of another or not.
+pub(super) struct Put {
+    pub(super) record: TokenRecord,
+    user: GrantUser,
+    replaced: Option<TokenRecord>,
+}
+
+/// Decides at one instant.
+pub(super) struct Decider {
+    pub(super) policy: TokenPolicy,
+    pub(super) now: OffsetDateTime,
+}
+
+impl Decider {
+    /// The plan for a job.
+    pub(super) fn plan(&self, job: Job, found: &Found) -> Plan {
+        let step = match &job {
+            Job::Issue(call) => self.issue(&call.request, found),
+            Job::Rotate(call) => {
+                let refuse = |error: GrantError| Step::Answer(Err(error.into()));
+                self.rotate(&call.request, found).unwrap_or_else(refuse)
+            }
+            Job::Revoke(call) => revoke(&call.request, found),
+        };
+        Plan { job, step }
+    }
+
+    fn issue(&self, issue: &Issue, found: &Found) -> Step {
+        let (now, policy) = (self.now, self.policy);
+        let session = (issue.client_id.clone(), issue.user.id);
+        let replaced = found.sessions.get(&session).cloned();
+        let id = random::record_id(now);
+        let record = TokenRecord {
+            id: replaced.as_ref().map_or(id, |replaced| replaced.id),
+            access_token: random::token_value(),
+            refresh_token: Some(random::token_value()),
+            client_id: issue.client_id.clone(),
+            user_id: Some(issue.user.id),
+            scope: issue.scope.clone(),
+            refresh_scope: issue.scope.clone(),
+            issued_at: now,
+            expires_at: now + policy.access_lifetime,
+            refresh_expires_at: policy.refresh_lifetime.map(|lifetime| now + lifetime),
+            family: id,
+            rotated_from: None,
+        };
+        Step::put(record, issue.user.clone(), replaced)
+    }
+
+    fn rotate(&self, request: &RefreshTokenRequest, found: &Found) -> Result<Step, GrantError> {
+        let Some(record) = found.by_refresh.get(&request.refresh_token) else {
+            let end = found
+                .ends
+                .get(&request.refresh_token)
+                .ok_or(GrantError::InvalidGrant)?;
+            return Ok(Step::end_family(end.family, request, found));
+        };
+        let user = record.user_id.and_then(|id| found.users.get(&id));
+        match refresh_token::decide(request, record, self.now)? {
+            Decision::EndFamily => Ok(Step::end_family(record.family, request, found)),
+            Decision::Repeat => Ok(Step::Answer(Ok(Box::new(issued(record, self.now))))),
+            Decision::Rotate(scope) => {
+                let user = user.ok_or(GrantError::InvalidGrant)?;
+                let next = self.rotated(record, scope);
+                Ok(Step::put(next, user.clone(), Some(record.clone())))
+            }
+        }
+    }
+
+    fn rotated(&self, record: &TokenRecord, scope: Scope) -> TokenRecord {
+        let (now, policy) = (self.now, self.policy);
+        let spent = record.refresh_token.clone();
+        // A token of Flask-Sentinel has no end of its own; from its first rotation on it has.
+        let refresh_end = policy.refresh_lifetime.map(|lifetime| now + lifetime);
+        TokenRecord {
+            access_token: random::token_value(),
+            refresh_token: Some(random::token_value()),
+            scope,
+            issued_at: now,
+            expires_at: now + policy.access_lifetime,
+            refresh_expires_at: record.refresh_expires_at.or(refresh_end),
+            rotated_from: spent.map(|refresh_token| RotatedFrom {
+                refresh_token,
+                at: now,
+            }),
+            ..record.clone()
+        }
+    }
+}
+
+impl Step {
+    fn put(record: TokenRecord, user: GrantUser, replaced: Option<TokenRecord>) -> Self {
+        Self::Put(Box::new(Put {
+            record,
+            user,
+            replaced,
+        }))
+    }
+
+    fn end_family(family: FamilyId, request: &RefreshTokenRequest, found: &Found) -> Self {
+        let ended = found.families.get(&family).cloned().unwrap_or_default();
+        tracing::warn!(
+            client.id = %request.client_id,
+            "a spent refresh token was presented again; its family is ended"
+        );
+        let unknown_to_redis = request.refresh_token.clone();
+        Self::End {
+            ended,
+            token: unknown_to_redis,
+            answer: Err(GrantError::InvalidGrant),
+        }
+    }
+
+    /// The records that it ends.
+    pub(super) fn ended(&self) -> Vec<&TokenRecord> {
+        match self {
+            Self::Answer(_) => Vec::new(),
+            Self::Put(put) => put.replaced.iter().collect(),
+            Self::End { ended, .. } => ended.iter().collect(),
+        }
+    }
+
+    /// What it writes to the truth.
+    pub(super) fn writes(&self) -> Vec<TokenWrite> {
+        match self {
+            Self::Answer(_) => Vec::new(),
+            Self::Put(put) => vec![put.write()],
+            Self::End { ended, .. } => ended
+                .iter()
+                .map(|record| TokenWrite::Delete {
+                    expected: record.into(),
+                })
+                .collect(),
+        }
+    }
+
+    /// What it changes in the fast copy.
+    pub(super) fn publication(&self) -> Option<Publication> {
+        let access_token = |record: &TokenRecord| record.access_token.clone();
+        match self {
+            Self::Answer(_) => None,
+            Self::Put(put) => Some(Publication {
+                set: Some((put.record.access_token.clone(), put.grant())),
+                delete: put.replaced.iter().map(access_token).collect(),
+            }),
+            Self::End { ended, token, .. } => {
+                let mut delete: Vec<TokenValue> = ended.iter().map(access_token).collect();
+                if !delete.contains(token) {
+                    delete.push(token.clone());
+                }
+                Some(Publication { set: None, delete })
+            }
+        }
+    }
+}
+
+impl Put {
+    fn grant(&self) -> Grant {
+        Grant {
+            user: Some(self.user.clone()),
+            client_id: self.record.client_id.clone(),
+            scope: self.record.scope.clone(),
+            issued_at: self.record.issued_at,
+            expires_at: self.record.expires_at,
+        }
+    }
+
+    fn write(&self) -> TokenWrite {
+        let record = self.record.clone();
+        match &self.replaced {
+            None => TokenWrite::Insert(record),
+            Some(replaced) => TokenWrite::Replace {
+                expected: replaced.into(),
+                record,
+            },
+        }
+    }
+}
+
+fn revoke(token: &TokenValue, found: &Found) -> Step {
+    let of_refresh = found
+        .by_refresh
+        .get(token)
+        .filter(|record| record.refresh_token.as_ref() == Some(token));
+    let ended = found.by_access.get(token).or(of_refresh).cloned();
+    // A repeat after a failure finds the pair gone, but Redis may still have its access token.
+    let owed = found.ends.get(token).map(|end| end.access_token.clone());
+    let token = owed.unwrap_or_else(|| token.clone());
+    Step::End {
+        ended: ended.into_iter().collect(),
+        token,
+        answer: Ok(()),
+    }
+}
+
+/// The answer that tells of a record.
+pub(super) fn issued(record: &TokenRecord, now: OffsetDateTime) -> IssuedTokens {
+    IssuedTokens {
+        access_token: record.access_token.clone(),
+        refresh_token: record.refresh_token.clone(),
+        expires_at: record.expires_at,
+        expires_in: Duration::try_from(record.expires_at - now).unwrap_or_default(),
+        scope: record.scope.clone(),
+    }
+}
