@@ -5,7 +5,13 @@ pub mod actors;
 pub mod clock;
 pub mod crypto;
 pub mod domain;
+pub mod http;
+pub mod sentinel;
 pub mod server;
 pub mod settings;
 pub mod stores;
 pub mod telemetry;
+
+pub use domain::token::Grant;
+pub use sentinel::Sentinel;
+pub use settings::Settings;

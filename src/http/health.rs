@@ -1,0 +1,66 @@
+//! `GET /healthz` and `GET /readyz`: alive; able to issue and to verify.
+
+use serde::Serialize;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::http::StatusCode;
+use warp::reply::{Reply, Response};
+
+use super::error::no_store;
+use crate::actors::token_cache::TokenCache;
+use crate::actors::user_registry::UserRegistry;
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    issuing: bool,
+    verifying: bool,
+    stores: Stores,
+}
+
+#[derive(Serialize)]
+struct Stores {
+    truth: &'static str,
+    redis: &'static str,
+}
+
+pub(crate) fn health(registry: UserRegistry, caches: TokenCache) -> BoxedFilter<(Response,)> {
+    let alive = warp::path!("healthz").and(warp::get()).map(|| {
+        no_store(warp::reply::json(&serde_json::json!({ "status": "alive" })).into_response())
+    });
+    let ready = warp::path!("readyz").and(warp::get()).then(move || {
+        let (registry, caches) = (registry.clone(), caches.clone());
+        async move { readiness(registry.is_reachable().await, &caches) }
+    });
+    alive.or(ready).unify().boxed()
+}
+
+// Without the truth nothing can be issued, and only tokens that Redis knows can be verified.
+fn readiness(is_truth_up: bool, caches: &TokenCache) -> Response {
+    let is_redis_up = caches.is_connected();
+    let name = |is_up| if is_up { "up" } else { "down" };
+    let status = match (is_truth_up, is_redis_up) {
+        (true, true) => "ready",
+        (true, false) => "degraded",
+        (false, _) => "unavailable",
+    };
+    let redis = if caches.has_redis() {
+        name(is_redis_up)
+    } else {
+        "not used"
+    };
+    let readiness = Readiness {
+        status,
+        issuing: is_truth_up,
+        verifying: is_truth_up || is_redis_up,
+        stores: Stores {
+            truth: name(is_truth_up),
+            redis,
+        },
+    };
+    let mut response = no_store(warp::reply::json(&readiness).into_response());
+    if !is_truth_up {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}

@@ -1,0 +1,111 @@
+//! The HTTP surface: one file per endpoint, warp filters over typed handles.
+//!
+//! What does not live here: stores, sockets and TLS, rules of OAuth.
+
+pub mod error;
+pub mod extract;
+pub mod management;
+pub mod pages;
+pub mod protect;
+pub mod wire;
+
+mod error_page;
+mod health;
+mod token;
+mod verify;
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use warp::{Filter, Reply};
+
+use crate::actors::management::Management;
+use crate::actors::token_cache::TokenCache;
+use crate::actors::token_issuer::TokenIssuer;
+use crate::actors::user_registry::UserRegistry;
+use crate::telemetry;
+use pages::Pages;
+
+/// The handles that the endpoints need.
+#[derive(Clone)]
+pub struct Handles {
+    /// Issues and revokes tokens.
+    pub issuer: TokenIssuer,
+    /// Verifies access tokens.
+    pub caches: TokenCache,
+    /// Asked whether the truth can be reached.
+    pub registry: UserRegistry,
+    /// What the console does.
+    pub management: Management,
+    /// The pages people see.
+    pub pages: Pages,
+}
+
+/// Where the endpoints are.
+#[derive(Clone, Debug)]
+pub struct Surface {
+    /// Path of the token endpoint; `None` turns it off.
+    pub token_path: Option<String>,
+    /// Path of the console; `None` turns it and its API off.
+    pub management_path: Option<String>,
+    /// Path of the verification endpoint.
+    pub verify_path: String,
+    /// Path of the error page; `None` when it is on another host.
+    pub error_path: Option<String>,
+    /// The page that is shown there, such as `errors`.
+    pub error_page: String,
+    /// `host[:port]` under which the console may be called; empty is any.
+    pub hosts: Arc<[String]>,
+    /// Peers whose forwarded headers are believed.
+    pub trusted_proxies: Arc<[IpNet]>,
+}
+
+/// Every endpoint of ours. What is not ours is rejected, so that other routes may follow.
+pub fn routes(handles: &Handles, surface: &Surface) -> BoxedFilter<(Response,)> {
+    let verify = verify::verify(&surface.verify_path, handles.caches.clone());
+    let health = health::health(handles.registry.clone(), handles.caches.clone());
+    let mut routes = verify.or(health).unify().boxed();
+    if let Some(path) = &surface.token_path {
+        let token = token::token(path, handles.issuer.clone());
+        routes = token.or(routes).unify().boxed();
+    }
+    if let Some(path) = &surface.management_path {
+        let console = management::console(path, handles, surface);
+        routes = routes.or(console).unify().boxed();
+    }
+    if let Some(path) = &surface.error_path {
+        let error_page = error_page::error_page(path, &surface.error_page, handles.pages.clone());
+        routes = routes.or(error_page).unify().boxed();
+    }
+    routes
+}
+
+/// Health and metrics, for a listener of their own.
+pub fn operations(handles: &Handles) -> BoxedFilter<(Response,)> {
+    let health = health::health(handles.registry.clone(), handles.caches.clone());
+    let metrics = warp::path!("metrics")
+        .and(warp::get())
+        .map(|| telemetry::metrics::render().into_response());
+    health.or(metrics).unify().boxed()
+}
+
+/// Matches a whole path such as `/oauth/token`.
+fn exact_path(path: &str) -> BoxedFilter<()> {
+    path_prefix(path).and(warp::path::end()).boxed()
+}
+
+/// Matches a path such as `/oauth/management` and what is below it.
+fn path_prefix(path: &str) -> BoxedFilter<()> {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    let start = warp::any().boxed();
+    segments.fold(start, |before, segment| {
+        before.and(warp::path(segment.to_owned())).boxed()
+    })
+}
+
+/// Turns what a handler returns into a response.
+fn respond(reply: impl Reply) -> Response {
+    reply.into_response()
+}

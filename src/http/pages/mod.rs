@@ -1,0 +1,220 @@
+//! The pages people see: Tera templates, built in, each overridable by a file of its name in the
+//! operator's folder.
+//!
+//! Every page goes out with a policy that lets it load nothing and run nothing. Style is the one
+//! exception: a `<style>` element that stands in a loaded template, letter for letter, is allowed
+//! by its hash, so an override may bring its own. One that a template computes, a `style`
+//! attribute and a linked stylesheet are not.
+//!
+//! What does not live here: what a page is about (`management`, `error_page`).
+
+mod style;
+#[cfg(test)]
+mod tests;
+pub mod view;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use tera::{Context, ErrorKind, Tera};
+use thiserror::Error;
+use warp::http::StatusCode;
+use warp::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use warp::reply::{Reply, Response};
+
+/// The templates that are always there. The suffix makes Tera escape what it inserts.
+const BUILT_IN: [(&str, &str); 4] = [
+    (
+        "layout.html",
+        include_str!("../../../templates/layout.html"),
+    ),
+    (
+        "management.html",
+        include_str!("../../../templates/management.html"),
+    ),
+    (
+        "errors.html",
+        include_str!("../../../templates/errors.html"),
+    ),
+    (
+        "problem.html",
+        include_str!("../../../templates/problem.html"),
+    ),
+];
+
+/// What is sent with every page but for its policy. The referrer goes to no other origin; with
+/// `no-referrer` browsers would send our own forms with `Origin: null` (Fetch §3.2), which the
+/// console refuses.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (CONTENT_TYPE, "text/html; charset=utf-8"),
+    (X_FRAME_OPTIONS, "DENY"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "same-origin"),
+    (CACHE_CONTROL, "no-store"),
+];
+
+/// Why the templates in the operator's folder cannot be used.
+#[derive(Debug, Error)]
+pub enum PagesError {
+    /// The folder or a file in it cannot be read.
+    #[error("{path} cannot be read")]
+    Unreadable {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A template is wrong. Says which, where, and what.
+    #[error("{0}")]
+    Template(String),
+}
+
+/// The present set of pages. Clones share it.
+#[derive(Clone)]
+pub struct Pages {
+    folder: Arc<Path>,
+    set: Arc<ArcSwap<Set>>,
+}
+
+struct Set {
+    templates: Tera,
+    policy: HeaderValue,
+}
+
+impl Pages {
+    /// The built-in pages with those of `folder` over them. A missing folder overrides nothing.
+    ///
+    /// # Errors
+    /// [`PagesError`], each.
+    pub fn load(folder: &Path) -> Result<Self, PagesError> {
+        let set = Set::load(folder)?;
+        Ok(Self {
+            folder: folder.into(),
+            set: Arc::new(ArcSwap::from_pointee(set)),
+        })
+    }
+
+    /// Reads the folder again. When that fails the present set stays.
+    ///
+    /// # Errors
+    /// [`PagesError`], each.
+    pub fn reload(&self) -> Result<(), PagesError> {
+        self.set.store(Arc::new(Set::load(&self.folder)?));
+        Ok(())
+    }
+
+    /// Whether there is a page `name`, without its suffix, that can be shown as the error page.
+    pub fn has(&self, name: &str) -> bool {
+        let set = self.set.load();
+        set.render(name, &view::ErrorPage::default()).is_ok()
+    }
+
+    /// The page `name`, without its suffix, filled with `values`. A template that cannot be
+    /// filled is told in the log and answered with 500.
+    pub fn render(&self, name: &str, values: &impl Serialize) -> Response {
+        let set = self.set.load();
+        let mut response = match set.render(name, values) {
+            Ok(page) => page.into_response(),
+            Err(error) => {
+                tracing::error!(error = %error, "a page cannot be filled");
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                warp::reply::with_status("<!doctype html><p>Internal Server Error", status)
+                    .into_response()
+            }
+        };
+        let headers = response.headers_mut();
+        for (name, value) in HEADERS {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        headers.insert(CONTENT_SECURITY_POLICY, set.policy.clone());
+        response
+    }
+}
+
+impl Set {
+    fn load(folder: &Path) -> Result<Self, PagesError> {
+        let mut sources: BTreeMap<String, String> = BUILT_IN
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect();
+        sources.extend(read_folder(folder)?);
+        let mut templates = Tera::new();
+        templates
+            .add_raw_templates(&sources)
+            .map_err(|error| describe(folder, &error))?;
+        let set = Self {
+            templates,
+            policy: policy(sources.values()),
+        };
+        set.try_out().map_err(|error| describe(folder, &error))?;
+        Ok(set)
+    }
+
+    // A misspelled variable is found only by filling the page.
+    fn try_out(&self) -> Result<(), tera::Error> {
+        self.render("management", &view::ManagementPage::sample())?;
+        self.render("errors", &view::ErrorPage::default())?;
+        self.render("errors", &view::ErrorPage::sample())?;
+        self.render("problem", &view::ProblemPage::default())?;
+        Ok(())
+    }
+
+    fn render(&self, name: &str, values: &impl Serialize) -> Result<String, tera::Error> {
+        let values = Context::from_serialize(values)?;
+        self.templates.render(&format!("{name}.html"), &values)
+    }
+}
+
+fn read_folder(folder: &Path) -> Result<BTreeMap<String, String>, PagesError> {
+    let unreadable = |path: &Path, source| PagesError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        entries => entries.map_err(|error| unreadable(folder, error))?,
+    };
+    let mut sources = BTreeMap::new();
+    for entry in entries {
+        let path = entry.map_err(|error| unreadable(folder, error))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        // Editors leave hidden copies behind.
+        let is_html = path.extension().is_some_and(|suffix| suffix == "html");
+        let is_page = |name: &&str| is_html && !name.starts_with('.');
+        if let Some(name) = name.filter(is_page) {
+            let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+            sources.insert(name.to_owned(), text);
+        }
+    }
+    Ok(sources)
+}
+
+fn describe(folder: &Path, error: &tera::Error) -> PagesError {
+    let what = match error.kind() {
+        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
+            let file = folder.join(report.filename());
+            let line = report.span().start_line;
+            format!("{}:{line}: {}", file.display(), report.message())
+        }
+        _ => format!("{}: {error}", folder.display()),
+    };
+    PagesError::Template(what)
+}
+
+fn policy<'a>(sources: impl Iterator<Item = &'a String>) -> HeaderValue {
+    let styles = style::allowed(sources.map(String::as_str));
+    let policy = format!(
+        "default-src 'none'; style-src {styles}; form-action 'self'; frame-ancestors 'none'; \
+         base-uri 'none'"
+    );
+    let strictest = "default-src 'none'; frame-ancestors 'none'";
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(strictest))
+}

@@ -1,0 +1,143 @@
+//! What the templates are given. The names `users`, `clients` and `request`, with their members,
+//! are those of Flask-Sentinel's page, so that its overrides need few changes.
+
+use serde::Serialize;
+
+use crate::http::wire::actor::ActorRecord;
+use crate::http::wire::client::ClientRecord;
+use crate::http::wire::user::UserRecord;
+
+/// The request that a page answers.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RequestView {
+    /// Its path, where the console's forms go.
+    pub path: String,
+}
+
+/// `management.html`: the console.
+#[derive(Default, Serialize)]
+pub struct ManagementPage {
+    /// The request.
+    pub request: RequestView,
+    /// What went wrong with the last form; empty when nothing did.
+    pub message: &'static str,
+    /// A new confidential client with its secret, which is shown this once.
+    pub new_client: Option<NewClientView>,
+    /// Users on this page.
+    pub users: Vec<UserView>,
+    /// Users in all.
+    pub users_total: u64,
+    /// Query of the page with the next users; empty on the last one.
+    pub users_next: String,
+    /// Query of the page with the first users; empty on that page.
+    pub users_first: String,
+    /// Clients on this page.
+    pub clients: Vec<ClientRecord>,
+    /// Clients in all.
+    pub clients_total: u64,
+    /// Query of the page with the next clients; empty on the last one.
+    pub clients_next: String,
+    /// Query of the page with the first clients; empty on that page.
+    pub clients_first: String,
+    /// The supervision tree.
+    pub actors: Vec<ActorRecord>,
+    /// What each form must send as `csrf_token`.
+    pub csrf_token: String,
+}
+
+/// A user in the console.
+#[derive(Serialize)]
+pub struct UserView {
+    /// What the JSON API tells too.
+    #[serde(flatten)]
+    pub record: UserRecord,
+    /// Always empty: no password hash is shown, but Flask-Sentinel's page names it.
+    pub hashpw: &'static str,
+}
+
+/// A new confidential client.
+#[derive(Serialize)]
+pub struct NewClientView {
+    /// Its identifier.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+}
+
+/// `errors.html`, or the page that stands in for it.
+#[derive(Clone, Copy, Default, Serialize)]
+pub struct ErrorPage {
+    /// A registered error code; empty when there was none.
+    pub error: &'static str,
+    /// What it means; empty without a code.
+    pub meaning: &'static str,
+}
+
+/// `problem.html`: why the console does not open.
+#[derive(Clone, Copy, Default, Serialize)]
+pub struct ProblemPage {
+    /// The status code.
+    pub status: u16,
+    /// The status in words.
+    pub title: &'static str,
+    /// What is wrong and how to mend it.
+    pub detail: &'static str,
+}
+
+impl From<UserRecord> for UserView {
+    fn from(record: UserRecord) -> Self {
+        Self { record, hashpw: "" }
+    }
+}
+
+impl ManagementPage {
+    /// A page with one of everything, to try a template out.
+    pub(super) fn sample() -> Self {
+        let text = || "sample".to_owned();
+        let user = UserRecord {
+            id: text(),
+            username: text(),
+            disabled: false,
+            created_at: text(),
+        };
+        let client = ClientRecord {
+            client_id: text(),
+            client_type: text(),
+            name: text(),
+            allowed_grant_types: vec![text()],
+            scopes: vec![text()],
+            default_scopes: vec![text()],
+            disabled: false,
+            created_at: text(),
+            client_secret: None,
+        };
+        let actor = ActorRecord {
+            name: text(),
+            state: "running".into(),
+            restarts: 0,
+            in_flight: 0,
+            bound: 1,
+        };
+        Self {
+            message: "sample",
+            users: vec![user.into()],
+            clients: vec![client],
+            actors: vec![actor],
+            new_client: Some(NewClientView {
+                client_id: text(),
+                client_secret: text(),
+            }),
+            ..Self::default()
+        }
+    }
+}
+
+impl ErrorPage {
+    /// A page with a code, to try a template out.
+    pub(super) fn sample() -> Self {
+        Self {
+            error: "server_error",
+            meaning: "sample",
+        }
+    }
+}

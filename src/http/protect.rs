@@ -1,0 +1,52 @@
+//! `require_oauth` and `require_oauth_scopes`: guard other programs' routes (RFC 6750).
+//!
+//! Unlike our own endpoints these reject, so that a program's other routes are tried.
+//! `Sentinel::serve` answers the rejection; who composes by hand adds [`super::error::recover`].
+
+use std::sync::Arc;
+
+use warp::filters::BoxedFilter;
+use warp::http::HeaderMap;
+use warp::{Filter, Rejection};
+
+use super::error::BearerError;
+use super::extract::bearer;
+use crate::actors::token_cache::TokenCache;
+use crate::domain::scope::Scope;
+use crate::domain::token::Grant;
+
+/// A filter that extracts the grant of a live access token with at least `scope`.
+pub fn require(caches: TokenCache, scope: Scope) -> BoxedFilter<(Grant,)> {
+    let scope = Arc::new(scope);
+    warp::header::headers_cloned()
+        .and_then(move |headers: HeaderMap| {
+            let (caches, scope) = (caches.clone(), Arc::clone(&scope));
+            async move {
+                let grant = verify(&caches, &headers, &scope).await;
+                grant
+                    .map(|grant| Grant::clone(&grant))
+                    .map_err(Rejection::from)
+            }
+        })
+        .boxed()
+}
+
+/// The grant of a request's bearer token.
+///
+/// # Errors
+/// [`BearerError`], each.
+pub(super) async fn verify(
+    caches: &TokenCache,
+    headers: &HeaderMap,
+    scope: &Scope,
+) -> Result<Arc<Grant>, BearerError> {
+    let token = bearer::read(headers)?;
+    let grant = caches
+        .verify(&token)
+        .await?
+        .ok_or(BearerError::InvalidToken)?;
+    if !scope.is_subset_of(&grant.scope) {
+        return Err(BearerError::InsufficientScope(scope.to_string()));
+    }
+    Ok(grant)
+}

@@ -1,0 +1,261 @@
+//! Builds the parts from the settings and joins them: stores, actors, pages, certificate.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, watch};
+
+use super::Inner;
+use super::error::StartError;
+use crate::actors::management::{ConsoleCredentials, ConsolePassword, ConsolePolicy, Management};
+use crate::actors::password_pool::{PasswordPolicy, PasswordPool};
+use crate::actors::supervisor::picture::Picture;
+use crate::actors::supervisor::{Child, Tree};
+use crate::actors::token_cache::{CachePolicy, TokenCache};
+use crate::actors::token_issuer::{TokenIssuer, TokenPolicy};
+use crate::actors::user_registry::UserRegistry;
+use crate::clock::Clock;
+use crate::crypto::csrf::CsrfKey;
+use crate::crypto::{password, random};
+use crate::domain::user::{HashOrigin, Password, PasswordHash};
+use crate::http::pages::Pages;
+use crate::http::{Handles, Surface};
+use crate::server::tls::{Certificates, Loaded};
+use crate::settings::{
+    EndpointSettings, ListenAddress, ManagementSettings, Settings, StoreSettings, TlsSettings,
+};
+use crate::stores::redis::endpoints::RedisEndpoints;
+use crate::stores::{Truth, embedded, mongo};
+use crate::telemetry::metrics;
+
+/// How long the start waits for Redis, so that the first token issued is in it.
+const REDIS_START_LIMIT: Duration = Duration::from_secs(1);
+/// Ends younger than this are replayed to a Redis that was away, however short tokens live now.
+const SHORTEST_REPLAY: Duration = Duration::from_hours(24);
+
+/// Opens the stores and starts the actors.
+pub(super) async fn compose(settings: Settings, clock: Clock) -> Result<Inner, StartError> {
+    // Another library of the process may have chosen one already; then that one is used.
+    let _already_chosen = rustls::crypto::ring::default_provider().install_default();
+    if metrics::install().is_err() {
+        tracing::warn!("another recorder of metrics is installed; ours stays empty");
+    }
+    let pages = load_pages(&settings)?;
+    let certificates = load_certificate(&settings, &clock)?;
+    let (truth, redis) = open_stores(&settings, &clock).await?;
+    let (handles, children, picture) = build(&settings, (truth, redis), pages, &clock).await?;
+    let actors = |error: ractor::SpawnErr| StartError::Actors(error.to_string());
+    let tree = Tree::start(children, picture).await.map_err(actors)?;
+    if !handles.caches.connected_within(REDIS_START_LIMIT).await {
+        tracing::warn!("Redis cannot be reached; working from the truth until it is there");
+    }
+    Ok(Inner {
+        surface: surface(&settings),
+        settings,
+        clock,
+        handles,
+        certificates,
+        tree: Mutex::new(Some(tree)),
+        stop: watch::Sender::new(false),
+        serving: watch::Sender::new(0),
+    })
+}
+
+fn load_pages(settings: &Settings) -> Result<Pages, StartError> {
+    let pages = Pages::load(&settings.templates)?;
+    match &settings.endpoints.error_endpoint {
+        Some(name) if !pages.has(name) => Err(StartError::Setting(format!(
+            "OAUTH2_PROVIDER_ERROR_ENDPOINT: there is no page {name}; \
+             put {name}.html into the folder of SENTINEL_TEMPLATES"
+        ))),
+        _ => Ok(pages),
+    }
+}
+
+fn load_certificate(
+    settings: &Settings,
+    clock: &Clock,
+) -> Result<Option<Arc<Certificates>>, StartError> {
+    let issuer = settings.endpoints.issuer.as_ref();
+    let host = issuer.and_then(|issuer| issuer.host_str());
+    let loaded = Loaded::from_settings(&settings.server.tls, host, clock)?;
+    Ok(loaded.map(|loaded| {
+        note_certificate(&loaded.certificates, &loaded.warnings);
+        loaded.certificates
+    }))
+}
+
+/// Tells an operator what is to be mended about a certificate, and when it expires.
+pub(super) fn note_certificate(certificates: &Certificates, warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "seconds since 1970 fit into 52 bits"
+    )]
+    let expiry = certificates.not_after().unix_timestamp() as f64;
+    ::metrics::gauge!(metrics::TLS_CERTIFICATE_EXPIRY).set(expiry);
+}
+
+async fn open_stores(
+    settings: &Settings,
+    clock: &Clock,
+) -> Result<(Truth, Option<RedisEndpoints>), StartError> {
+    match &settings.store {
+        StoreSettings::MongoDb { mongo, redis } => {
+            let redis = RedisEndpoints::new(&redis.topology)?;
+            Ok((mongo::open(mongo, clock).await?, Some(redis)))
+        }
+        StoreSettings::Embedded => {
+            let path = settings.data_dir.join("sentinel.redb");
+            Ok((embedded::open(&path, clock)?, None))
+        }
+    }
+}
+
+/// The handles, and the actors behind them in the order of their dependence.
+async fn build(
+    settings: &Settings,
+    (truth, redis): (Truth, Option<RedisEndpoints>),
+    pages: Pages,
+    clock: &Clock,
+) -> Result<(Handles, Vec<Child>, Picture), StartError> {
+    let console = console_policy(settings, &truth).await?;
+    let (registry, registry_actor) = UserRegistry::new(truth.clone());
+    let (passwords, password_actor) =
+        PasswordPool::new(password_policy(settings)).map_err(StartError::Threads)?;
+    let (caches, cache_actors) =
+        TokenCache::new(cache_policy(settings, redis), &truth.tokens, clock);
+    let (issuer, issuer_actor) = TokenIssuer::new(
+        (truth, caches.clone()),
+        (registry.clone(), passwords.clone()),
+        token_policy(settings),
+        clock.clone(),
+    );
+    let picture = Picture::default();
+    let (management, management_actor) = Management::new(
+        (registry.clone(), passwords, issuer.clone()),
+        console,
+        picture.clone(),
+        clock.clone(),
+    );
+    let mut children = vec![registry_actor, password_actor];
+    children.extend(cache_actors);
+    children.extend([issuer_actor, management_actor]);
+    Ok((
+        Handles {
+            issuer,
+            caches,
+            registry,
+            management,
+            pages,
+        },
+        children,
+        picture,
+    ))
+}
+
+async fn console_policy(settings: &Settings, truth: &Truth) -> Result<ConsolePolicy, StartError> {
+    let candidate = *random::key();
+    let key = truth
+        .secrets
+        .find_or_insert_secret("console_forms", candidate)
+        .await?;
+    Ok(ConsolePolicy {
+        credentials: settings.management.as_ref().map(console_credentials),
+        min_password_characters: settings.passwords.min_characters,
+        csrf_key: CsrfKey::new(key),
+    })
+}
+
+fn console_credentials(settings: &ManagementSettings) -> ConsoleCredentials {
+    let text = settings.password.expose().to_owned();
+    let password = if password::looks_like_hash(&text) {
+        ConsolePassword::Hash(PasswordHash::new(text, HashOrigin::FlaskSentinel))
+    } else {
+        ConsolePassword::Plain(Password::new(text))
+    };
+    ConsoleCredentials {
+        username: settings.username.clone(),
+        password,
+    }
+}
+
+fn password_policy(settings: &Settings) -> PasswordPolicy {
+    PasswordPolicy {
+        cost: settings.passwords.cost,
+        queue: settings.passwords.queue,
+        workers: std::thread::available_parallelism().map_or(1, NonZero::get),
+    }
+}
+
+fn token_policy(settings: &Settings) -> TokenPolicy {
+    TokenPolicy {
+        access_lifetime: settings.tokens.access_lifetime,
+        refresh_lifetime: settings.tokens.refresh_lifetime,
+    }
+}
+
+fn cache_policy(settings: &Settings, redis: Option<RedisEndpoints>) -> CachePolicy {
+    let shards_per_endpoint = match &settings.store {
+        StoreSettings::MongoDb { redis, .. } => redis.shards_per_endpoint,
+        StoreSettings::Embedded => 1,
+    };
+    let longest_lifetime = settings.tokens.access_lifetime.max(SHORTEST_REPLAY);
+    CachePolicy {
+        redis,
+        shards_per_endpoint,
+        longest_lifetime,
+    }
+}
+
+fn surface(settings: &Settings) -> Surface {
+    let EndpointSettings {
+        route_prefix,
+        token_path,
+        management_path,
+        ..
+    } = &settings.endpoints;
+    let below = |path: &String| format!("{route_prefix}{path}");
+    let error_uri = &settings.endpoints.error_uri;
+    Surface {
+        token_path: token_path.as_ref().map(below),
+        management_path: management_path.as_ref().map(below),
+        verify_path: format!("{route_prefix}/verify"),
+        error_path: error_uri.starts_with('/').then(|| error_uri.clone()),
+        error_page: settings
+            .endpoints
+            .error_endpoint
+            .clone()
+            .unwrap_or_else(|| "errors".into()),
+        hosts: hosts(settings).into(),
+        trusted_proxies: settings.server.trusted_proxies.clone().into(),
+    }
+}
+
+// Who listens on every address or on a Unix socket, lets the system choose the port, or has a
+// proxy in front, and names no issuer, does not tell by what name clients call: then any is good.
+fn hosts(settings: &Settings) -> Vec<String> {
+    let issuer = settings.endpoints.issuer.iter().filter_map(issuer_host);
+    let is_plain = matches!(settings.server.tls, TlsSettings::Off);
+    match &settings.server.listen {
+        ListenAddress::Tcp(address)
+            if address.ip().is_loopback() && address.port() != 0 && !is_plain =>
+        {
+            let own = ["localhost", "127.0.0.1", "[::1]"];
+            let own = own.map(|host| format!("{host}:{}", address.port()));
+            own.into_iter().chain(issuer).collect()
+        }
+        ListenAddress::Tcp(_) | ListenAddress::Unix(_) => issuer.collect(),
+    }
+}
+
+fn issuer_host(issuer: &url::Url) -> Option<String> {
+    let host = issuer.host_str()?;
+    Some(match issuer.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
+}

@@ -1,0 +1,145 @@
+//! What `sentinel dev` adds: a user, a client, and console credentials, kept in its data folder.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Sentinel;
+use super::error::StartError;
+use crate::actors::management::error::ManagementError;
+use crate::crypto::random;
+use crate::domain::client::{ClientRegistration, ClientType};
+use crate::domain::user::Password;
+use crate::settings::secret::Secret;
+use crate::settings::{ManagementSettings, Settings};
+
+/// The user that `dev` makes.
+pub const USERNAME: &str = "jonas";
+/// Its password.
+pub const PASSWORD: &str = "pass";
+/// The file of the data folder that keeps the console credentials.
+pub const CONSOLE_FILE: &str = "console.json";
+/// The name of the client that `dev` makes; it is found again by it.
+const CLIENT_NAME: &str = "dev";
+/// Length of a made console password: 119 bits.
+const CONSOLE_PASSWORD_LENGTH: usize = 20;
+
+/// What `dev` prints.
+#[derive(Clone, Debug)]
+pub struct DevFacts {
+    /// The public client.
+    pub client_id: String,
+    /// The console's user name.
+    pub console_username: String,
+    /// The console's password, or the hash that the operator set.
+    pub console_password: Secret,
+}
+
+/// Console credentials as kept in the data folder.
+#[derive(Serialize, Deserialize)]
+pub struct KeptCredentials {
+    /// The console's user name.
+    pub username: String,
+    /// The console's password.
+    pub password: String,
+}
+
+impl Sentinel {
+    /// As [`Sentinel::start`], with a user, a public client and console credentials, each made
+    /// when it is not there yet.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_dev(mut settings: Settings) -> Result<(Self, DevFacts), StartError> {
+        let console = match settings.management.take() {
+            Some(console) => console,
+            None => kept_credentials(&settings.data_dir)?,
+        };
+        settings.management = Some(console.clone());
+        let sentinel = Self::start(settings).await?;
+        sentinel.ensure_user().await?;
+        let facts = DevFacts {
+            client_id: sentinel.ensure_client().await?,
+            console_username: console.username,
+            console_password: console.password,
+        };
+        Ok((sentinel, facts))
+    }
+
+    async fn ensure_user(&self) -> Result<(), StartError> {
+        let handles = &self.0.handles;
+        let found = handles.registry.find_user(USERNAME.to_owned()).await;
+        if found.map_err(ManagementError::from)?.is_some() {
+            return Ok(());
+        }
+        let password = Password::new(PASSWORD.to_owned());
+        handles
+            .management
+            .add_user_with_any_password(USERNAME.to_owned(), password)
+            .await?;
+        Ok(())
+    }
+
+    async fn ensure_client(&self) -> Result<String, StartError> {
+        let management = &self.0.handles.management;
+        let mut after = None;
+        loop {
+            let page = management.list_clients(after, 200).await?;
+            if let Some(own) = page.items.iter().find(|client| client.name == CLIENT_NAME) {
+                return Ok(own.id.to_string());
+            }
+            after = page.items.last().map(|client| client.id.clone());
+            if !page.has_more {
+                break;
+            }
+        }
+        let mut registration = ClientRegistration::new(ClientType::Public);
+        CLIENT_NAME.clone_into(&mut registration.name);
+        let (client, _no_secret) = management.add_client(registration).await?;
+        Ok(client.id.to_string())
+    }
+}
+
+fn kept_credentials(data_dir: &Path) -> Result<ManagementSettings, StartError> {
+    let path = data_dir.join(CONSOLE_FILE);
+    let unusable = |reason: String| StartError::DevFile {
+        path: path.display().to_string(),
+        reason,
+    };
+    let kept = match fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            make_credentials(data_dir, &path).map_err(|error| unusable(error.to_string()))?
+        }
+        Err(error) => return Err(unusable(error.to_string())),
+    };
+    let KeptCredentials { username, password } = kept;
+    Ok(ManagementSettings {
+        username,
+        password: Secret::new(password),
+    })
+}
+
+fn make_credentials(data_dir: &Path, path: &Path) -> std::io::Result<KeptCredentials> {
+    let made = KeptCredentials {
+        username: "admin".to_owned(),
+        password: random::password(CONSOLE_PASSWORD_LENGTH)
+            .as_str()
+            .to_owned(),
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(&serde_json::to_vec_pretty(&made)?)?;
+    file.sync_all()?;
+    Ok(made)
+}
