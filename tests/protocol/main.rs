@@ -6,6 +6,8 @@
     reason = "helpers of tests do not count as tests"
 )]
 
+mod client_authentication;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;
+mod token_life;
