@@ -2,6 +2,7 @@
 //! on MongoDB and Redis; the successor of Flask-Sentinel.
 
 pub mod actors;
+pub mod cli;
 pub mod clock;
 pub mod crypto;
 pub mod domain;

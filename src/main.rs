@@ -1,3 +1,9 @@
 //! The `sentinel` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use warp_sentinel::cli;
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os())
+}

@@ -1,6 +1,7 @@
 //! The composition root: start, routes, serve, reload, shutdown. The only room that knows every
 //! other.
 
+pub mod check;
 pub mod dev;
 pub mod error;
 

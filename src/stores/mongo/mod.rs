@@ -52,6 +52,14 @@ struct MongoStore {
     clock: Clock,
 }
 
+/// Tells whether MongoDB can be reached; makes and changes nothing.
+///
+/// # Errors
+/// As [`open`], but never [`OpenError::Duplicates`].
+pub async fn reach(settings: &MongoSettings) -> Result<(), OpenError> {
+    connect::connect(settings).await.map(drop)
+}
+
 /// Connects to MongoDB and makes the indexes that the contract of the stores needs.
 ///
 /// # Errors
