@@ -15,6 +15,7 @@ use super::handle::{AskError, Call, Handle, within};
 use super::supervisor::{Child, Fault};
 use crate::crypto::password::{self, Comparison};
 use crate::domain::user::{Password, PasswordHash};
+use crate::telemetry::metrics::CORRUPT_PASSWORD_HASHES;
 
 /// The longest a login waits for its hash, queue included.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -49,6 +50,7 @@ pub enum PasswordPoolError {
 pub struct PasswordPool {
     handle: Handle<PasswordPoolMessage>,
     dummy: PasswordHash,
+    cost: u32,
 }
 
 impl PasswordPool {
@@ -64,7 +66,14 @@ impl PasswordPool {
         };
         let actor = (PasswordPoolActor, arguments);
         let child = Child::new("password_pool", actor, (&handle, published));
-        Ok((Self { handle, dummy }, child))
+        Ok((
+            Self {
+                handle,
+                dummy,
+                cost: policy.cost,
+            },
+            child,
+        ))
     }
 
     /// Compares a password with a stored hash. Without a hash, or with one that cannot be read,
@@ -81,6 +90,11 @@ impl PasswordPool {
         let request = (password, hash);
         let message = |call| PasswordPoolMessage::Job(Job::Verify(call));
         Ok(self.handle.ask(request, within(DEADLINE), message).await?)
+    }
+
+    /// Whether a hash was made with fewer rounds than new ones are.
+    pub fn is_weak(&self, hash: &PasswordHash) -> bool {
+        password::cost_of(hash).is_some_and(|cost| cost < self.cost)
     }
 
     /// Makes a hash for a new password.
@@ -192,7 +206,7 @@ impl Job {
                 let (password, hash) = &call.request;
                 let comparison = password::compare(password, hash, dummy);
                 if comparison == Comparison::Corrupt {
-                    metrics::counter!("corrupt_password_hashes_total").increment(1);
+                    metrics::counter!(CORRUPT_PASSWORD_HASHES).increment(1);
                 }
                 call.answer(comparison == Comparison::Match);
             }

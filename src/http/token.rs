@@ -17,6 +17,7 @@ use crate::domain::error::GrantError;
 use crate::domain::scope::Scope;
 use crate::domain::token::TokenValue;
 use crate::domain::user::Password;
+use crate::telemetry::metrics::TOKEN_REQUESTS;
 
 /// Parameters that must not stand in the URI (RFC 6749 §2.3.1).
 const BODY_ONLY: [&str; 7] = [
@@ -111,7 +112,7 @@ fn read_request(form: &Form) -> Result<(GrantType, TokenRequest), OAuthError> {
 fn note(grant_type: GrantType, client_id: &str, error: Option<&OAuthError>) {
     let outcome = error.map_or("issued", |error| error.code().as_str());
     let grant_type = grant_type.as_str();
-    metrics::counter!("token_requests_total", "grant_type" => grant_type, "outcome" => outcome)
+    metrics::counter!(TOKEN_REQUESTS, "grant_type" => grant_type, "outcome" => outcome)
         .increment(1);
     match error {
         None => tracing::info!(grant_type, client.id = client_id, "issued"),

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 
 use crate::domain::client::{Client, ClientId};
 use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord, TokenValue};
-use crate::domain::user::{NewUser, User, UserId};
+use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use error::{InsertError, StoreError};
 
 /// The truth, as one value to hand on.
@@ -48,6 +48,14 @@ pub trait UserStore: Send + Sync {
 
     /// Stores a new user; at most one of any number of servers succeeds with a name.
     async fn insert_user(&self, user: &NewUser) -> Result<User, InsertError>;
+
+    /// Puts a new hash of the same password in the place of `old`, if that is still there.
+    async fn replace_password_hash(
+        &self,
+        id: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<(), StoreError>;
 
     /// Up to `limit` users by identifier, those after `after`.
     async fn list_users(

@@ -4,7 +4,7 @@
 use redis::AsyncCommands;
 use time::Duration;
 
-use crate::support::app::{TestApp, Tokens, spawn_app};
+use crate::support::app::{TestApp, Tokens, spawn_app, spawn_app_with};
 
 #[tokio::test]
 async fn a_password_becomes_a_bearer_token() {
@@ -253,6 +253,19 @@ async fn tokens_and_the_memory_of_spent_ones_survive_a_restart() {
     // Another client than the tokens' own: refused, but the token was spent, so the family ends.
     assert_eq!(next.token(&form).await.error(), "invalid_grant");
     assert_eq!(next.verify(&third.access).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_hash_with_fewer_rounds_is_made_anew_at_login() {
+    let app = spawn_app_with(&[("SENTINEL_BCRYPT_COST", "5")]).await;
+    app.login().await;
+    let user = app.truth.users.find_user("jonas").await.unwrap().unwrap();
+    let hash = user.password_hash.unwrap();
+    assert!(
+        hash.as_str().starts_with("$2b$05$"),
+        "the rounds are not those of the setting"
+    );
+    app.login().await;
 }
 
 async fn assert_ended_everywhere(app: &TestApp, sibling: &TestApp, ended: &Tokens) {

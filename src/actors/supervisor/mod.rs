@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::actors::handle::{Handle, Published};
 use crate::actors::restart_policy::RestartPolicy;
+use crate::telemetry::metrics::ACTOR_RESTARTS;
 use picture::{ChildStatus, Picture};
 
 /// A message that makes its actor panic, for the tests of supervision.
@@ -268,7 +269,7 @@ impl State {
             Ok(cell) => {
                 supervised.running = Some(cell.get_id());
                 supervised.child.status.note_restart();
-                metrics::counter!("actor_restarts_total", "actor" => supervised.child.name.clone())
+                metrics::counter!(ACTOR_RESTARTS, "actor" => supervised.child.name.clone())
                     .increment(1);
             }
             Err(error) => self.plan_restart(index, &error.to_string(), myself),

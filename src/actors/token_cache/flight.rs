@@ -7,7 +7,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::CacheError;
-use super::local_copy::{LocalCopy, Noted, Source};
+use super::local_copy::{LocalCopy, Noted};
+use super::shard::ShardRange;
 use crate::actors::handle::Call;
 use crate::clock::Clock;
 use crate::domain::token::{Grant, TokenValue};
@@ -182,13 +183,14 @@ impl Flights {
     pub(super) async fn connect(
         &self,
         endpoint: RedisEndpoint,
-        longest_lifetime: Duration,
+        (range, longest_lifetime): (ShardRange, Duration),
         on_event: impl Fn(CacheEvent) + Send + Sync + 'static,
     ) -> Result<Arc<RedisConnection>, StoreError> {
         let redis = endpoint
             .connect(RedisDeadlines::default(), on_event)
             .await?;
         let ends = self.truth.ends_since(self.now() - longest_lifetime).await?;
+        let ends: Vec<TokenValue> = ends.into_iter().filter(|token| range.has(token)).collect();
         for chunk in ends.chunks(REPLAY_CHUNK) {
             redis.delete(chunk).await?;
         }
@@ -207,7 +209,7 @@ pub(super) fn on_event(local: &LocalCopy, connection: u64, event: CacheEvent) {
     match event {
         CacheEvent::Invalidated(tokens) => local.forget(&tokens),
         CacheEvent::InvalidatedAll => local.forget_all(),
-        CacheEvent::Disconnected => local.distrust(Source::Connection(connection)),
+        CacheEvent::Disconnected => local.distrust(connection),
     }
 }
 

@@ -33,6 +33,10 @@ pub(super) struct LocalCopy {
 struct Order {
     invalidations: u64,
     source: Source,
+    /// How many connections there were, over all lives of the actor.
+    connections: u64,
+    /// The last connection that was lost: it may be lost before it is trusted.
+    lost: u64,
 }
 
 /// What tells the local copy of invalidations; without it nothing is served.
@@ -119,20 +123,38 @@ impl LocalCopy {
         self.unknown.clear();
     }
 
-    /// Serves from now on what is filled from now on; `source` tells of invalidations.
-    pub(super) fn trust(&self, source: Source) {
-        self.forget_all();
-        self.order().source = source;
-        self.is_served
-            .store(source != Source::None, Ordering::Release);
+    /// The number of the next connection.
+    pub(super) fn next_connection(&self) -> u64 {
+        let mut order = self.order();
+        order.connections += 1;
+        order.connections
     }
 
-    /// Serves nothing any more, if `source` is what told of invalidations.
-    pub(super) fn distrust(&self, source: Source) {
-        if self.order().source == source {
-            self.is_served.store(false, Ordering::Release);
-            self.trust(Source::None);
+    /// Serves from now on what is filled from now on; `source` tells of invalidations. A
+    /// connection that was lost already is no source.
+    pub(super) fn trust(&self, source: Source) {
+        let mut order = self.order();
+        let is_lost = matches!(source, Source::Connection(number) if number <= order.lost);
+        let source = if is_lost { Source::None } else { source };
+        self.change_source(&mut order, source);
+    }
+
+    /// Serves nothing any more that this connection told of.
+    pub(super) fn distrust(&self, connection: u64) {
+        let mut order = self.order();
+        order.lost = order.lost.max(connection);
+        if order.source == Source::Connection(connection) {
+            self.change_source(&mut order, Source::None);
         }
+    }
+
+    fn change_source(&self, order: &mut Order, source: Source) {
+        order.invalidations += 1;
+        order.source = source;
+        self.is_served
+            .store(source != Source::None, Ordering::Release);
+        self.entries.clear();
+        self.unknown.clear();
     }
 
     fn order(&self) -> MutexGuard<'_, Order> {
@@ -191,7 +213,7 @@ mod tests {
     #[test]
     fn nothing_is_served_or_kept_without_a_source_of_invalidations() {
         let (local, token) = filled();
-        local.distrust(Source::Connection(1));
+        local.distrust(1);
         assert!(local.find(&token, START).is_none());
         local.fill(local.note(), vec![entry('a')]);
         local.trust(Source::Connection(2));
@@ -199,9 +221,18 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_lost_before_it_is_trusted_is_no_source() {
+        let (local, (token, grant)) = (LocalCopy::new(), entry('a'));
+        local.distrust(1);
+        local.trust(Source::Connection(1));
+        local.fill(local.note(), vec![(token.clone(), grant)]);
+        assert!(local.find(&token, START).is_none());
+    }
+
+    #[test]
     fn the_loss_of_an_earlier_connection_changes_nothing() {
         let (local, token) = filled();
-        local.distrust(Source::Connection(0));
+        local.distrust(0);
         assert!(local.find(&token, START).is_some());
     }
 

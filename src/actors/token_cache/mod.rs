@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use metrics::Counter;
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -21,12 +22,13 @@ use super::supervisor::Child;
 use crate::clock::Clock;
 use crate::domain::token::{Grant, TokenValue};
 use crate::stores::redis::connection::Publication;
-use crate::stores::redis::endpoints::RedisEndpoints;
+use crate::stores::redis::endpoints::{RedisEndpoint, RedisEndpoints};
 use crate::stores::redis::slot;
 use crate::stores::{TokenStore, error::StoreError};
+use crate::telemetry::metrics::VERIFICATIONS;
 use flight::Flights;
 use local_copy::LocalCopy;
-use shard::{Arguments, TokenCacheActor, TokenCacheMessage};
+use shard::{Arguments, ShardRange, TokenCacheActor, TokenCacheMessage};
 
 /// The longest a verification waits.
 const VERIFY_DEADLINE: Duration = Duration::from_millis(250);
@@ -52,6 +54,36 @@ pub struct TokenCache {
     shards: Arc<[Shard]>,
     clock: Clock,
     has_redis: bool,
+    counters: Counters,
+}
+
+/// How verifications ended. Looked up once, since they are counted on every request.
+#[derive(Clone)]
+struct Counters {
+    live: Counter,
+    refused: Counter,
+    unavailable: Counter,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let counter = |outcome| metrics::counter!(VERIFICATIONS, "outcome" => outcome);
+        Self {
+            live: counter("live"),
+            refused: counter("refused"),
+            unavailable: counter("unavailable"),
+        }
+    }
+}
+
+impl Counters {
+    fn note<E>(&self, answer: &Result<Option<Arc<Grant>>, E>) {
+        match answer {
+            Ok(Some(_)) => self.live.increment(1),
+            Ok(None) => self.refused.increment(1),
+            Err(_) => self.unavailable.increment(1),
+        }
+    }
 }
 
 struct Shard {
@@ -78,10 +110,11 @@ impl TokenCache {
         clock: &Clock,
     ) -> (Self, Vec<Child>) {
         let has_redis = policy.redis.is_some();
-        let endpoints = policy.redis.map_or_else(
+        let endpoints: Vec<Option<RedisEndpoint>> = policy.redis.map_or_else(
             || vec![None],
             |redis| redis.endpoints().iter().cloned().map(Some).collect(),
         );
+        let count = endpoints.len() * policy.shards_per_endpoint;
         let mut shards = Vec::new();
         let mut children = Vec::new();
         for endpoint in endpoints {
@@ -91,6 +124,10 @@ impl TokenCache {
                 let local = Arc::new(LocalCopy::new());
                 let arguments = Arguments {
                     endpoint: endpoint.clone(),
+                    range: ShardRange {
+                        index: shards.len(),
+                        count,
+                    },
                     local: Arc::clone(&local),
                     connected: Arc::new(connected),
                     flights: Flights::new(Arc::clone(truth), clock.clone()),
@@ -111,6 +148,7 @@ impl TokenCache {
                 shards: shards.into(),
                 clock: clock.clone(),
                 has_redis,
+                counters: Counters::default(),
             },
             children,
         )
@@ -122,6 +160,12 @@ impl TokenCache {
     /// [`CacheError`] when nobody who knows could be asked within 250 ms. Never for an unknown
     /// token.
     pub async fn verify(&self, token: &TokenValue) -> Result<Option<Arc<Grant>>, CacheError> {
+        let answer = self.find(token).await;
+        self.counters.note(&answer);
+        answer
+    }
+
+    async fn find(&self, token: &TokenValue) -> Result<Option<Arc<Grant>>, CacheError> {
         let Some(shard) = self.shard(token) else {
             return Ok(None);
         };

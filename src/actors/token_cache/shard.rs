@@ -15,6 +15,8 @@ use crate::domain::token::TokenValue;
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::{Publication, RedisConnection};
 use crate::stores::redis::endpoints::{CacheEvent, RedisEndpoint};
+use crate::stores::redis::slot;
+use crate::telemetry::metrics::CACHE_ERRORS;
 
 /// Most tokens of one look-up in the truth: a flood of unknown ones waits here, not in MongoDB.
 const TRUTH_BATCH: usize = 64;
@@ -29,10 +31,24 @@ pub(super) struct TokenCacheActor;
 #[derive(Clone)]
 pub(super) struct Arguments {
     pub(super) endpoint: Option<RedisEndpoint>,
+    pub(super) range: ShardRange,
     pub(super) local: Arc<LocalCopy>,
     pub(super) connected: Arc<watch::Sender<bool>>,
     pub(super) flights: Flights,
     pub(super) longest_lifetime: Duration,
+}
+
+/// Which part of the tokens a shard has.
+#[derive(Clone, Copy)]
+pub(super) struct ShardRange {
+    pub(super) index: usize,
+    pub(super) count: usize,
+}
+
+impl ShardRange {
+    pub(super) fn has(self, token: &TokenValue) -> bool {
+        slot::shard_of(token, self.count) == self.index
+    }
 }
 
 pub(super) enum TokenCacheMessage {
@@ -61,8 +77,10 @@ pub(super) struct ChangeOutcome {
 pub(super) struct State {
     arguments: Arguments,
     connection: Connection,
-    /// Counts connections, to tell a late event of an earlier one.
+    /// The number of the connection, to tell a late event of an earlier one.
     number: u64,
+    /// The number of the last connection that was lost.
+    lost: u64,
     delay: Duration,
     look_ups: Batch<LookUp>,
     missing: Batch<LookUp>,
@@ -96,6 +114,7 @@ impl Actor for TokenCacheActor {
             arguments,
             connection: Connection::Down,
             number: 0,
+            lost: 0,
             delay: FIRST_DELAY,
             look_ups: Batch::new(),
             missing: Batch::new(),
@@ -200,23 +219,18 @@ impl State {
             return;
         };
         self.owed.clear();
-        self.number += 1;
-        let (number, local, teller) = (
-            self.number,
-            Arc::clone(&self.arguments.local),
-            myself.clone(),
-        );
+        let (local, teller) = (Arc::clone(&self.arguments.local), myself.clone());
+        let number = local.next_connection();
+        self.number = number;
         let tell = move |event: CacheEvent| {
             if matches!(event, CacheEvent::Disconnected) {
                 let _actor_restarted = teller.cast(TokenCacheMessage::Disconnected(number));
             }
             on_event(&local, number, event);
         };
-        let (flights, lifetime) = (
-            self.arguments.flights.clone(),
-            self.arguments.longest_lifetime,
-        );
-        let flight = async move { flights.connect(endpoint, lifetime, tell).await };
+        let flights = self.arguments.flights.clone();
+        let replay = (self.arguments.range, self.arguments.longest_lifetime);
+        let flight = async move { flights.connect(endpoint, replay, tell).await };
         launch(myself.clone(), flight, TokenCacheMessage::Connected);
     }
 
@@ -226,6 +240,7 @@ impl State {
         myself: &ActorRef<TokenCacheMessage>,
     ) -> Result<(), ActorProcessingErr> {
         match self.connects.land(landed)? {
+            Ok(_) if self.lost == self.number => self.connect_later(myself),
             Ok(redis) if self.owed.is_empty() => self.trust(redis),
             Ok(redis) => self.settle(redis, myself),
             Err(error) => {
@@ -258,7 +273,7 @@ impl State {
     }
 
     fn connect_later(&mut self, myself: &ActorRef<TokenCacheMessage>) {
-        metrics::counter!("cache_errors_total").increment(1);
+        metrics::counter!(CACHE_ERRORS).increment(1);
         myself.send_after(self.delay, || TokenCacheMessage::Connect);
         self.delay = (self.delay * 2).min(LAST_DELAY);
     }
@@ -305,6 +320,8 @@ impl State {
     }
 
     fn disconnected(&mut self, number: u64, myself: &ActorRef<TokenCacheMessage>) {
+        // It may come before the connect has landed.
+        self.lost = number;
         self.drop_if(number == self.number, myself);
     }
 
@@ -314,9 +331,7 @@ impl State {
             return;
         }
         self.connection = Connection::Down;
-        self.arguments
-            .local
-            .distrust(Source::Connection(self.number));
+        self.arguments.local.distrust(self.number);
         self.arguments.connected.send_replace(false);
         for call in self.look_ups.drain() {
             self.missing.push(call);

@@ -28,7 +28,7 @@ use crate::domain::grant::password::{self, PasswordRequest};
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
 use crate::domain::scope::Scope;
 use crate::domain::token::{GrantUser, TokenValue};
-use crate::domain::user::Password;
+use crate::domain::user::{Password, PasswordHash, UserId};
 use crate::stores::Truth;
 use error::IssueError;
 use flight::Flight;
@@ -206,8 +206,14 @@ impl TokenIssuer {
         let scope = client.grant_scope(&request.scope)?;
         let user = self.registry.find_user(request.username).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-        let is_match = self.passwords.verify(request.password, hash).await?;
+        let is_match = self
+            .passwords
+            .verify(request.password.clone(), hash.clone())
+            .await?;
         let user = password::decide(user, is_match)?;
+        if let Some(weak) = hash.filter(|hash| self.passwords.is_weak(hash)) {
+            self.strengthen(user.id, request.password, weak).await;
+        }
         let issue = Issue {
             client_id: request.client_id,
             user,
@@ -215,6 +221,20 @@ impl TokenIssuer {
         };
         let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
         self.handle.ask(issue, within(DEADLINE), message).await?
+    }
+    // Once per user. A password that is too long for a new hash keeps its old one, and a failure
+    // is left to the next login: this one is good.
+    async fn strengthen(&self, user: UserId, password: Password, weak: PasswordHash) {
+        let Ok(strong) = self.passwords.hash(password).await else {
+            return;
+        };
+        let replaced = self
+            .registry
+            .replace_password_hash(user, weak, strong)
+            .await;
+        if replaced.is_ok() {
+            tracing::info!(user.id = %user, "a password hash was made anew with more rounds");
+        }
     }
 }
 

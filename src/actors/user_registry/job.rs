@@ -3,7 +3,7 @@
 use super::{Page, RegistryError};
 use crate::actors::handle::Call;
 use crate::domain::client::{Client, ClientId};
-use crate::domain::user::{NewUser, User, UserId};
+use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use crate::stores::Truth;
 
 /// A call with its answer's type.
@@ -14,6 +14,7 @@ pub(super) enum Job {
     FindUser(Asked<String, Option<User>>),
     FindClient(Asked<ClientId, Option<Client>>),
     AddUser(Asked<NewUser, User>),
+    ReplacePasswordHash(Asked<(UserId, PasswordHash, PasswordHash), ()>),
     AddClient(Asked<Client, ()>),
     ListUsers(Asked<(Option<UserId>, usize), Page<User>>),
     ListClients(Asked<(Option<ClientId>, usize), Page<Client>>),
@@ -35,6 +36,11 @@ impl Job {
             Self::AddUser(call) if !call.is_stale() => {
                 let added = truth.users.insert_user(&call.request).await;
                 call.answer(added.map_err(Into::into));
+            }
+            Self::ReplacePasswordHash(call) if !call.is_stale() => {
+                let (id, old, new) = &call.request;
+                let replaced = truth.users.replace_password_hash(*id, old, new).await;
+                call.answer(replaced.map_err(Into::into));
             }
             Self::AddClient(call) if !call.is_stale() => {
                 let added = truth.clients.insert_client(&call.request).await;
@@ -58,6 +64,7 @@ impl Job {
             Self::FindUser(_)
             | Self::FindClient(_)
             | Self::AddUser(_)
+            | Self::ReplacePasswordHash(_)
             | Self::AddClient(_)
             | Self::ListUsers(_)
             | Self::ListClients(_)

@@ -18,7 +18,7 @@ use crate::actors::batch::{Batch, Landed, launch};
 use crate::actors::handle::{AskError, Handle, within};
 use crate::actors::supervisor::{Child, Fault};
 use crate::domain::client::{Client, ClientId};
-use crate::domain::user::{NewUser, User, UserId};
+use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use crate::stores::Truth;
 use crate::stores::error::{InsertError, StoreError};
 use job::{Asked, Job};
@@ -115,6 +115,19 @@ impl UserRegistry {
     /// [`RegistryError::Taken`], [`RegistryError::Unavailable`].
     pub async fn add_user(&self, user: NewUser) -> Result<User, RegistryError> {
         self.ask(user, Job::AddUser).await
+    }
+
+    /// Puts a new hash of the same password in the place of `old`.
+    ///
+    /// # Errors
+    /// [`RegistryError::Unavailable`].
+    pub async fn replace_password_hash(
+        &self,
+        id: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+    ) -> Result<(), RegistryError> {
+        self.ask((id, old, new), Job::ReplacePasswordHash).await
     }
 
     /// Stores a new client.

@@ -14,7 +14,7 @@ use super::file::unavailable;
 use super::records::{UserRow, corrupt, encode, read_user};
 use super::tables::{Id, USERNAMES, USERS};
 use crate::domain::token::RecordId;
-use crate::domain::user::{NewUser, User, UserId};
+use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use crate::stores::UserStore;
 use crate::stores::error::{InsertError, StoreError};
 
@@ -53,6 +53,17 @@ impl UserStore for EmbeddedStore {
             }
         })
         .await
+    }
+
+    async fn replace_password_hash(
+        &self,
+        id: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<(), StoreError> {
+        let (old, new) = (old.clone(), new.clone());
+        self.transact(move |transaction| replace_hash(transaction, id, &old, new))
+            .await
     }
 
     async fn list_users(
@@ -113,6 +124,33 @@ fn insert(transaction: &WriteTransaction, user: &User) -> Result<bool, StoreErro
         .open_table(USERS)?
         .insert(&user.id.0, row.as_slice())?;
     Ok(true)
+}
+
+/// Puts the new hash in the place of the old, if that is still there.
+fn replace_hash(
+    transaction: &WriteTransaction,
+    id: UserId,
+    old: &PasswordHash,
+    new: PasswordHash,
+) -> Result<(), StoreError> {
+    let mut users = transaction.open_table(USERS)?;
+    let Some(user) = users
+        .get(&id.0)?
+        .map(|row| read_user(id, row.value()))
+        .transpose()?
+    else {
+        return Ok(());
+    };
+    let own = user.password_hash.as_ref().map(PasswordHash::as_str);
+    if own == Some(old.as_str()) {
+        let password_hash = Some(new);
+        let row = encode(&UserRow::from(&User {
+            password_hash,
+            ..user
+        }))?;
+        users.insert(&id.0, row.as_slice())?;
+    }
+    Ok(())
 }
 
 /// An identifier as MongoDB's driver would make it: four bytes of seconds, eight of chance.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 
-use crate::domain::user::{NewUser, User, UserId};
+use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use crate::stores::UserStore;
 use crate::stores::error::{InsertError, StoreError};
 
@@ -47,6 +47,18 @@ impl UserStore for MongoStore {
             what: "the new document cannot be read",
         };
         Ok(user::read(&document).ok_or(corrupt)?)
+    }
+
+    async fn replace_password_hash(
+        &self,
+        id: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<(), StoreError> {
+        let filter = doc! { "_id": object_id(id), "hashpw": { "$in": user::hash_forms(old) } };
+        let update = doc! { "$set": user::hash_fields(new) };
+        within_deadline(self.users.update_one(filter, update)).await?;
+        Ok(())
     }
 
     async fn list_users(

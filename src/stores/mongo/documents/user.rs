@@ -19,6 +19,17 @@ pub(in super::super) fn write(id: ObjectId, user: &NewUser) -> Document {
     }
 }
 
+/// The fields of a hash made by us.
+pub(in super::super) fn hash_fields(hash: &PasswordHash) -> Document {
+    doc! { "hashpw": binary(hash.as_str().as_bytes()), SCHEMA: SCHEMA_VERSION }
+}
+
+/// A hash in each type that it may be stored as.
+pub(in super::super) fn hash_forms(hash: &PasswordHash) -> [Bson; 2] {
+    let text = hash.as_str();
+    [binary(text.as_bytes()).into(), text.into()]
+}
+
 /// Reads a user; `None` when the identifier or the name has a type nobody writes.
 pub(in super::super) fn read(document: &Document) -> Option<User> {
     let id = record_id(document, "_id")?;
