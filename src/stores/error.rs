@@ -50,7 +50,10 @@ pub enum InsertError {
 #[derive(Debug, ThisError)]
 pub enum OpenError {
     /// It cannot be reached. Says where, never the credentials.
-    #[error("{store} at {address} cannot be reached within {seconds} s: {reason}")]
+    #[error(
+        "{store} at {address} cannot be reached within {seconds} s: {reason}; \
+         start it, or mend its address in the settings"
+    )]
     Unreachable {
         /// Which store, for people.
         store: &'static str,

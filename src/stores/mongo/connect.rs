@@ -44,7 +44,7 @@ async fn connect_within(settings: &MongoSettings, limit: Duration) -> Result<Cli
                     "{STORE} at {address}: {error}"
                 )));
             }
-            Ok(Err(error)) => reason = error.to_string(),
+            Ok(Err(error)) => reason = brief(&error.to_string()),
             Err(_) => break,
         }
         tokio::time::sleep(PAUSE).await;
@@ -55,6 +55,13 @@ async fn connect_within(settings: &MongoSettings, limit: Duration) -> Result<Cli
         seconds: limit.as_secs(),
         reason,
     })
+}
+
+/// What the driver says of the first server, without the rest of what it knows.
+fn brief(text: &str) -> String {
+    let of_server = text.split_once("Error: ").map_or(text, |(_, rest)| rest);
+    let of_server = of_server.split(", labels").next().unwrap_or(of_server);
+    of_server.trim_start_matches("Kind: ").to_owned()
 }
 
 fn parse(uri: &str) -> Result<ConnectionString, OpenError> {
@@ -143,6 +150,15 @@ mod tests {
             connect_timeout: None,
             server_selection_timeout: None,
         }
+    }
+
+    #[test]
+    fn a_reason_is_what_happened_to_the_first_server() {
+        let dump = "Kind: Server selection timeout: No available servers. Topology: { Type: \
+                    Unknown, Servers: [ { Address: 127.0.0.1:1, Type: Unknown, Error: Kind: I/O \
+                    error: Connection refused (os error 111), labels: {}, source: None } ] }";
+        assert_eq!(brief(dump), "I/O error: Connection refused (os error 111)");
+        assert_eq!(brief("Kind: something else"), "something else");
     }
 
     #[tokio::test]
