@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use metrics::Counter;
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::handle::{AskError, Handle, within};
 use super::supervisor::Child;
@@ -181,13 +182,14 @@ impl TokenCache {
                 .handle
                 .ask(token.clone(), deadline, TokenCacheMessage::LookUp)
         };
-        match look_up().await {
-            // A look-up changes nothing, so it is asked again of the restarted actor.
-            Err(AskError::Gone) => {
-                shard.handle.wait_for_restart(deadline).await;
-                look_up().await?
+        loop {
+            match look_up().await {
+                // A look-up changes nothing, so it is asked again of the restarted actor.
+                Err(AskError::Gone) if Instant::now() < deadline => {
+                    shard.handle.wait_for_restart(deadline).await;
+                }
+                answer => return answer?,
             }
-            answer => answer?,
         }
     }
 
@@ -226,6 +228,9 @@ impl TokenCache {
         let parts = self.split(change);
         let done = join_all(parts.into_iter().map(|(shard, part)| {
             let ask = TokenCacheMessage::Change;
+            // The actor does so too. But it may be dead, and what has ended in the truth must not
+            // be served by this server while its successor is awaited.
+            shard.local.forget(&part.delete);
             async move { shard.handle.ask(part, within(CHANGE_DEADLINE), ask).await? }
         }));
         done.await.into_iter().collect()

@@ -25,6 +25,10 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest delay between attempts to connect.
 const LAST_DELAY: Duration = Duration::from_secs(1);
 
+/// Between two signs of life of a connection that tells of changes. A network that swallows
+/// everything ends no connection, and a local copy that hears nothing would serve ended tokens.
+const BEAT: Duration = Duration::from_millis(250);
+
 #[derive(Clone)]
 pub(super) struct TokenCacheActor;
 
@@ -60,6 +64,8 @@ pub(super) enum TokenCacheMessage {
     Connect,
     Connected(Landed<Result<Arc<RedisConnection>, StoreError>>),
     Disconnected(u64),
+    Beat(u64),
+    BeatLanded(Landed<Beaten>),
     Fault,
 }
 
@@ -71,6 +77,12 @@ impl Fault for TokenCacheMessage {
 
 pub(super) struct ChangeOutcome {
     deleted: Vec<TokenValue>,
+    has_failed: bool,
+}
+
+/// Whether the connection of this number failed to give a sign of life.
+pub(super) struct Beaten {
+    number: u64,
     has_failed: bool,
 }
 
@@ -86,9 +98,17 @@ pub(super) struct State {
     missing: Batch<LookUp>,
     changes: Batch<Change>,
     connects: Batch<()>,
+    beats: Batch<u64>,
     /// Ends that came while a connect was under way: it may have read the memory of ends before
     /// they were in it.
     owed: Vec<TokenValue>,
+}
+
+impl Drop for State {
+    // When the actor dies its connection goes, and with it the word of changes elsewhere.
+    fn drop(&mut self) {
+        self.arguments.local.distrust(self.number);
+    }
 }
 
 enum Connection {
@@ -120,6 +140,7 @@ impl Actor for TokenCacheActor {
             missing: Batch::new(),
             changes: Batch::new(),
             connects: Batch::new(),
+            beats: Batch::new(),
             owed: Vec::new(),
         })
     }
@@ -139,6 +160,8 @@ impl Actor for TokenCacheActor {
             TokenCacheMessage::Connect => state.connects.push(()),
             TokenCacheMessage::Connected(landed) => state.connected(landed, &myself)?,
             TokenCacheMessage::Disconnected(number) => state.disconnected(number, &myself),
+            TokenCacheMessage::Beat(number) => state.beat(number),
+            TokenCacheMessage::BeatLanded(landed) => state.beat_landed(landed, &myself)?,
             #[expect(clippy::panic, reason = "asked for by a test of supervision")]
             TokenCacheMessage::Fault => panic!("fault injected"),
         }
@@ -158,6 +181,7 @@ impl State {
     fn take_off(&mut self, myself: &ActorRef<TokenCacheMessage>) {
         self.take_off_connect(myself);
         self.take_off_changes(myself);
+        self.take_off_beat(myself);
         let noted = self.arguments.local.note();
         if let Connection::Up(redis) = &self.connection
             && let Some(mut calls) = self.look_ups.take_off(usize::MAX)
@@ -241,7 +265,7 @@ impl State {
     ) -> Result<(), ActorProcessingErr> {
         match self.connects.land(landed)? {
             Ok(_) if self.lost == self.number => self.connect_later(myself),
-            Ok(redis) if self.owed.is_empty() => self.trust(redis),
+            Ok(redis) if self.owed.is_empty() => self.trust(redis, myself),
             Ok(redis) => self.settle(redis, myself),
             Err(error) => {
                 tracing::warn!(error = %error, "Redis cannot be used; working from the truth");
@@ -251,8 +275,11 @@ impl State {
         Ok(())
     }
 
-    fn trust(&mut self, redis: Arc<RedisConnection>) {
+    fn trust(&mut self, redis: Arc<RedisConnection>, myself: &ActorRef<TokenCacheMessage>) {
         let tracks_changes = redis.tracks_changes();
+        if tracks_changes {
+            self.beat_later(myself);
+        }
         self.connection = Connection::Up(redis);
         self.delay = FIRST_DELAY;
         let source = Source::Connection(self.number);
@@ -316,6 +343,45 @@ impl State {
             self.owed.extend(outcome.deleted);
         }
         self.drop_if(outcome.has_failed, myself);
+        Ok(())
+    }
+
+    fn beat_later(&self, myself: &ActorRef<TokenCacheMessage>) {
+        let number = self.number;
+        myself.send_after(BEAT, move || TokenCacheMessage::Beat(number));
+    }
+
+    fn beat(&mut self, number: u64) {
+        if number == self.number && matches!(self.connection, Connection::Up(_)) {
+            self.beats.push(number);
+        }
+    }
+
+    fn take_off_beat(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        if let Connection::Up(redis) = &self.connection
+            && self.beats.take_off(1).is_some()
+        {
+            let (redis, number) = (Arc::clone(redis), self.number);
+            let flight = async move {
+                let has_failed = redis.ping().await.is_err();
+                Beaten { number, has_failed }
+            };
+            launch(myself.clone(), flight, TokenCacheMessage::BeatLanded);
+        }
+    }
+
+    fn beat_landed(
+        &mut self,
+        landed: Landed<Beaten>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let beaten = self.beats.land(landed)?;
+        if beaten.number == self.number {
+            self.drop_if(beaten.has_failed, myself);
+            if !beaten.has_failed {
+                self.beat_later(myself);
+            }
+        }
         Ok(())
     }
 
