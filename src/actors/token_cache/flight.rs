@@ -19,6 +19,9 @@ use crate::stores::redis::endpoints::{CacheEvent, RedisDeadlines, RedisEndpoint}
 
 /// How long Redis has for a look-up before the truth is asked.
 const REDIS_BUDGET: Duration = Duration::from_millis(100);
+/// How long the truth has for a look-up. Whoever asked has left before, but what is found is kept
+/// for the next who asks; a silent truth must not hold the lane once it is back.
+const TRUTH_BUDGET: Duration = Duration::from_secs(1);
 /// Deletions per round trip when ends are replayed.
 const REPLAY_CHUNK: usize = 500;
 
@@ -115,7 +118,7 @@ impl Flights {
             noted,
             has_failed: false,
         };
-        let live = match self.truth.find_grants(&tokens).await {
+        let live = match in_budget(self.truth.find_grants(&tokens)).await {
             Ok(found) => live(tokens.clone(), found, self.now()),
             Err(error) => {
                 answer_unavailable(calls, error);
@@ -156,7 +159,7 @@ impl Flights {
             .collect();
         redis.publish(&changes, self.now()).await?;
         let tokens: Vec<TokenValue> = live.keys().cloned().collect();
-        let again = self.truth.find_by_access_token(&tokens).await?;
+        let again = in_budget(self.truth.find_by_access_token(&tokens)).await?;
         let ended: Vec<TokenValue> = tokens
             .into_iter()
             .zip(again)
@@ -211,6 +214,15 @@ pub(super) fn on_event(local: &LocalCopy, connection: u64, event: CacheEvent) {
         CacheEvent::InvalidatedAll => local.forget_all(),
         CacheEvent::Disconnected => local.distrust(connection),
     }
+}
+
+async fn in_budget<T>(
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let timeout = |_elapsed| StoreError::Timeout { store: "token" };
+    tokio::time::timeout(TRUTH_BUDGET, asked)
+        .await
+        .map_err(timeout)?
 }
 
 fn distinct(calls: &[LookUp]) -> Vec<TokenValue> {
