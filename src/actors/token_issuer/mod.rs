@@ -139,6 +139,17 @@ impl TokenIssuer {
         credentials: ClientCredentials,
         request: TokenRequest,
     ) -> Result<IssuedTokens, IssueError> {
+        // Each step has the deadline for itself; all of them together have no longer.
+        tokio::time::timeout(DEADLINE, self.issue_unhurried(credentials, request))
+            .await
+            .unwrap_or_else(|_elapsed| Err(AskError::Timeout.into()))
+    }
+
+    async fn issue_unhurried(
+        &self,
+        credentials: ClientCredentials,
+        request: TokenRequest,
+    ) -> Result<IssuedTokens, IssueError> {
         match request {
             TokenRequest::Password {
                 username,
