@@ -16,7 +16,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use time::OffsetDateTime;
 
 use super::batch::{Batch, Landed, launch};
-use super::handle::{Call, Handle, within};
+use super::handle::{AskError, Call, Handle, within};
 use super::password_pool::PasswordPool;
 use super::supervisor::{Child, Fault};
 use super::token_cache::TokenCache;
