@@ -166,6 +166,7 @@ impl TokenRecord {
             refresh_token: self.refresh_token.clone(),
             family: self.family,
             ended_at: now,
+            access_expires_at: self.expires_at,
             forget_at: longest.max(self.expires_at),
         }
     }
@@ -186,6 +187,8 @@ pub struct EndedToken {
     pub family: FamilyId,
     /// When it ended.
     pub ended_at: OffsetDateTime,
+    /// Until when the access token would have been accepted.
+    pub access_expires_at: OffsetDateTime,
     /// From when on the memory may go.
     pub forget_at: OffsetDateTime,
 }

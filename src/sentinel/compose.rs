@@ -31,8 +31,6 @@ use crate::telemetry::metrics;
 
 /// How long the start waits for Redis, so that the first token issued is in it.
 const REDIS_START_LIMIT: Duration = Duration::from_secs(1);
-/// Ends younger than this are replayed to a Redis that was away, however short tokens live now.
-const SHORTEST_REPLAY: Duration = Duration::from_hours(24);
 
 /// Opens the stores and starts the actors.
 pub(super) async fn compose(settings: Settings, clock: Clock) -> Result<Inner, StartError> {
@@ -203,11 +201,9 @@ fn cache_policy(settings: &Settings, redis: Option<RedisEndpoints>) -> CachePoli
         StoreSettings::MongoDb { redis, .. } => redis.shards_per_endpoint,
         StoreSettings::Embedded => 1,
     };
-    let longest_lifetime = settings.tokens.access_lifetime.max(SHORTEST_REPLAY);
     CachePolicy {
         redis,
         shards_per_endpoint,
-        longest_lifetime,
     }
 }
 

@@ -64,7 +64,7 @@ pub trait UserStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<User>, StoreError>;
 
-    /// How many users there are.
+    /// How many users there are, by the store's own cheap count.
     async fn count_users(&self) -> Result<u64, StoreError>;
 }
 
@@ -84,7 +84,7 @@ pub trait ClientStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Client>, StoreError>;
 
-    /// How many clients there are.
+    /// How many clients there are, by the store's own cheap count.
     async fn count_clients(&self) -> Result<u64, StoreError>;
 }
 
@@ -170,9 +170,15 @@ pub trait TokenStore: Send + Sync {
         refresh_tokens: &[TokenValue],
     ) -> Result<Vec<Option<EndedToken>>, StoreError>;
 
-    /// The access tokens whose end was remembered at `since` or later. An end is remembered
-    /// before it happens, so a live token may be among them.
-    async fn ends_since(&self, since: OffsetDateTime) -> Result<Vec<TokenValue>, StoreError>;
+    /// Up to `limit` remembered ends of access tokens that had not expired by `now`, ordered by
+    /// that expiry and the token, those after `after`. An end is remembered before it happens, so
+    /// a live token may be among them.
+    async fn list_ends(
+        &self,
+        now: OffsetDateTime,
+        after: Option<&EndedToken>,
+        limit: usize,
+    ) -> Result<Vec<EndedToken>, StoreError>;
 
     /// Whether the store can be reached now.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -22,8 +22,8 @@ const REDIS_BUDGET: Duration = Duration::from_millis(100);
 /// How long the truth has for a look-up. Whoever asked has left before, but what is found is kept
 /// for the next who asks; a silent truth must not hold the lane once it is back.
 const TRUTH_BUDGET: Duration = Duration::from_secs(1);
-/// Deletions per round trip when ends are replayed.
-const REPLAY_CHUNK: usize = 500;
+/// Ends per round trip when they are replayed.
+const REPLAY_PAGE: usize = 1_000;
 
 /// A verification on its way.
 pub(super) type LookUp = Call<TokenValue, Result<Option<Arc<Grant>>, CacheError>>;
@@ -141,7 +141,8 @@ impl Flights {
     }
 
     // The end of a token may be carried out between our look-up in the truth and our write to
-    // Redis, which would then bring it back. So the truth is asked again after the write.
+    // Redis, which would then bring it back. So the truth is asked again after the write; if it
+    // does not answer, Redis goes without. Fails only if Redis does.
     async fn put_back(
         &self,
         redis: &RedisConnection,
@@ -150,26 +151,23 @@ impl Flights {
         if live.is_empty() {
             return Ok(());
         }
-        let changes: Vec<Publication> = live
-            .iter()
-            .map(|(token, grant)| Publication {
-                set: Some((token.clone(), Grant::clone(grant))),
-                delete: Vec::new(),
-            })
-            .collect();
+        let set = |(token, grant): (&TokenValue, &Arc<Grant>)| Publication {
+            set: Some((token.clone(), Grant::clone(grant))),
+            delete: Vec::new(),
+        };
+        let changes: Vec<Publication> = live.iter().map(set).collect();
         redis.publish(&changes, self.now()).await?;
         let tokens: Vec<TokenValue> = live.keys().cloned().collect();
-        let again = in_budget(self.truth.find_by_access_token(&tokens)).await?;
-        let ended: Vec<TokenValue> = tokens
-            .into_iter()
-            .zip(again)
-            .filter_map(|(token, record)| record.is_none().then_some(token))
-            .collect();
-        if ended.is_empty() {
-            Ok(())
-        } else {
-            redis.delete(&ended).await
-        }
+        let ended = match in_budget(self.truth.find_by_access_token(&tokens)).await {
+            Ok(again) => {
+                let pairs = tokens.into_iter().zip(again);
+                pairs
+                    .filter_map(|(token, record)| record.is_none().then_some(token))
+                    .collect()
+            }
+            Err(_) => tokens,
+        };
+        redis.delete(&ended).await
     }
 
     /// Makes changes in Redis.
@@ -186,18 +184,42 @@ impl Flights {
     pub(super) async fn connect(
         &self,
         endpoint: RedisEndpoint,
-        (range, longest_lifetime): (ShardRange, Duration),
+        range: ShardRange,
         on_event: impl Fn(CacheEvent) + Send + Sync + 'static,
     ) -> Result<Arc<RedisConnection>, StoreError> {
         let redis = endpoint
             .connect(RedisDeadlines::default(), on_event)
             .await?;
-        let ends = self.truth.ends_since(self.now() - longest_lifetime).await?;
-        let ends: Vec<TokenValue> = ends.into_iter().filter(|token| range.has(token)).collect();
-        for chunk in ends.chunks(REPLAY_CHUNK) {
-            redis.delete(chunk).await?;
-        }
+        self.replay_ends(&redis, range).await?;
         Ok(Arc::new(redis))
+    }
+
+    // An end is remembered before it happens: what lives on in the truth is left alone.
+    async fn replay_ends(
+        &self,
+        redis: &RedisConnection,
+        range: ShardRange,
+    ) -> Result<(), StoreError> {
+        let mut last = None;
+        loop {
+            let page = self
+                .truth
+                .list_ends(self.now(), last.as_ref(), REPLAY_PAGE)
+                .await?;
+            let tokens = page.iter().map(|end| &end.access_token);
+            let own: Vec<TokenValue> = tokens.filter(|token| range.has(token)).cloned().collect();
+            let found = self.truth.find_by_access_token(&own).await?;
+            let ended = own
+                .into_iter()
+                .zip(found)
+                .filter(|(_, record)| record.is_none());
+            let ended: Vec<TokenValue> = ended.map(|(token, _)| token).collect();
+            redis.delete(&ended).await?;
+            if page.len() < REPLAY_PAGE {
+                return Ok(());
+            }
+            last = page.into_iter().last();
+        }
     }
 }
 
@@ -216,9 +238,7 @@ pub(super) fn on_event(local: &LocalCopy, connection: u64, event: CacheEvent) {
     }
 }
 
-async fn in_budget<T>(
-    asked: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
+async fn in_budget<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let timeout = |_elapsed| StoreError::Timeout { store: "token" };
     tokio::time::timeout(TRUTH_BUDGET, asked)
         .await

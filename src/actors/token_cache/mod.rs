@@ -99,8 +99,6 @@ pub struct CachePolicy {
     pub redis: Option<RedisEndpoints>,
     /// Actors per endpoint, or in all without Redis.
     pub shards_per_endpoint: usize,
-    /// The longest an access token can live: ends older than that are not replayed.
-    pub longest_lifetime: Duration,
 }
 
 impl TokenCache {
@@ -132,7 +130,6 @@ impl TokenCache {
                     local: Arc::clone(&local),
                     connected: Arc::new(connected),
                     flights: Flights::new(Arc::clone(truth), clock.clone()),
-                    longest_lifetime: policy.longest_lifetime,
                 };
                 let name = format!("token_cache.{}", shards.len());
                 let child = Child::new(name, (TokenCacheActor, arguments), (&handle, published));

@@ -39,7 +39,6 @@ pub(super) struct Arguments {
     pub(super) local: Arc<LocalCopy>,
     pub(super) connected: Arc<watch::Sender<bool>>,
     pub(super) flights: Flights,
-    pub(super) longest_lifetime: Duration,
 }
 
 /// Which part of the tokens a shard has.
@@ -211,7 +210,7 @@ impl State {
         self.arguments.local.forget(&deleted);
         let (flights, redis) = (self.arguments.flights.clone(), self.redis());
         let has_redis = self.arguments.endpoint.is_some();
-        if redis.is_none() {
+        if redis.is_none() && has_redis {
             self.owed.extend(deleted.iter().cloned());
         }
         let flight = async move {
@@ -253,8 +252,8 @@ impl State {
             on_event(&local, number, event);
         };
         let flights = self.arguments.flights.clone();
-        let replay = (self.arguments.range, self.arguments.longest_lifetime);
-        let flight = async move { flights.connect(endpoint, replay, tell).await };
+        let range = self.arguments.range;
+        let flight = async move { flights.connect(endpoint, range, tell).await };
         launch(myself.clone(), flight, TokenCacheMessage::Connected);
     }
 
@@ -325,7 +324,11 @@ impl State {
         myself: &ActorRef<TokenCacheMessage>,
     ) -> Result<(), ActorProcessingErr> {
         let outcome = self.missing.land(landed)?;
-        self.arguments.local.fill(outcome.noted, outcome.found);
+        // Redis tells only of changes to what was read there: with a Redis, it is asked again for
+        // what the truth put back, and that answer is kept.
+        if self.arguments.endpoint.is_none() {
+            self.arguments.local.fill(outcome.noted, outcome.found);
+        }
         self.arguments.local.fill_unknown(outcome.unknown);
         self.drop_if(outcome.has_failed, myself);
         Ok(())

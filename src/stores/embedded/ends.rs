@@ -4,7 +4,7 @@ use redb::{MultimapTable, ReadableTable, Table, WriteTransaction};
 use time::OffsetDateTime;
 
 use super::records::{EndedRow, encode, millis, read_ended};
-use super::tables::{ENDED, ENDED_ORDER, ENDED_REFRESH_TOKENS, FORGET_ORDER, Millis, Row};
+use super::tables::{ENDED, ENDED_EXPIRIES, ENDED_REFRESH_TOKENS, FORGET_ORDER, Millis, Row};
 use crate::domain::token::EndedToken;
 use crate::stores::error::StoreError;
 
@@ -15,7 +15,7 @@ const FORGET_LIMIT: usize = 100;
 pub(super) struct EndTables<'t> {
     ends: Table<'t, &'static str, Row>,
     by_refresh_token: MultimapTable<'t, &'static str, &'static str>,
-    by_ended_at: Table<'t, (Millis, &'static str), ()>,
+    by_expiry: Table<'t, (Millis, &'static str), ()>,
     by_forget_at: Table<'t, (Millis, &'static str), ()>,
 }
 
@@ -25,7 +25,7 @@ impl<'t> EndTables<'t> {
         Ok(Self {
             ends: transaction.open_table(ENDED)?,
             by_refresh_token: transaction.open_multimap_table(ENDED_REFRESH_TOKENS)?,
-            by_ended_at: transaction.open_table(ENDED_ORDER)?,
+            by_expiry: transaction.open_table(ENDED_EXPIRIES)?,
             by_forget_at: transaction.open_table(FORGET_ORDER)?,
         })
     }
@@ -42,8 +42,8 @@ impl<'t> EndTables<'t> {
             self.by_refresh_token
                 .insert(refresh_token.expose(), access_token)?;
         }
-        self.by_ended_at
-            .insert((millis(end.ended_at), access_token), ())?;
+        self.by_expiry
+            .insert((millis(end.access_expires_at), access_token), ())?;
         self.by_forget_at
             .insert((millis(end.forget_at), access_token), ())?;
         Ok(())
@@ -74,7 +74,8 @@ impl<'t> EndTables<'t> {
             self.by_refresh_token
                 .remove(refresh_token.as_str(), access_token)?;
         }
-        self.by_ended_at.remove((row.ended_at, access_token))?;
+        self.by_expiry
+            .remove((row.access_expires_at, access_token))?;
         Ok(())
     }
 }

@@ -216,8 +216,9 @@ pub(super) struct EndedRow {
     /// The refresh token that ended with it.
     pub(super) refresh_token: Option<String>,
     family: [u8; 12],
-    /// When it ended.
-    pub(super) ended_at: Millis,
+    ended_at: Millis,
+    /// Until when the access token would have been accepted.
+    pub(super) access_expires_at: Millis,
     forget_at: Millis,
 }
 
@@ -227,6 +228,7 @@ impl From<&EndedToken> for EndedRow {
             refresh_token: end.refresh_token.as_ref().map(|t| t.expose().to_owned()),
             family: end.family.0,
             ended_at: millis(end.ended_at),
+            access_expires_at: millis(end.access_expires_at),
             forget_at: millis(end.forget_at),
         }
     }
@@ -246,6 +248,7 @@ pub(super) fn read_end(access_token: &str, bytes: &[u8]) -> Result<EndedToken, S
         refresh_token: refresh_token.transpose()?,
         family: RecordId(row.family),
         ended_at: instant(ENDED_PLACE, row.ended_at)?,
+        access_expires_at: instant(ENDED_PLACE, row.access_expires_at)?,
         forget_at: instant(ENDED_PLACE, row.forget_at)?,
     })
 }

@@ -51,9 +51,9 @@ pub(super) const ENDED: TableDefinition<'_, &str, Row> = TableDefinition::new("e
 /// Ended refresh token to the access tokens it ended with.
 pub(super) const ENDED_REFRESH_TOKENS: MultimapTableDefinition<'_, &str, &str> =
     MultimapTableDefinition::new("ended_by_refresh_token");
-/// Ended access tokens in the order of their ends.
-pub(super) const ENDED_ORDER: TableDefinition<'_, (Millis, &str), ()> =
-    TableDefinition::new("ended_by_ended_at");
+/// Ended access tokens in the order in which they would have expired.
+pub(super) const ENDED_EXPIRIES: TableDefinition<'_, (Millis, &str), ()> =
+    TableDefinition::new("ended_by_expiry");
 /// Ended access tokens in the order in which they may be forgotten.
 pub(super) const FORGET_ORDER: TableDefinition<'_, (Millis, &str), ()> =
     TableDefinition::new("ended_by_forget_at");
@@ -75,7 +75,7 @@ pub(super) fn create_all(transaction: &WriteTransaction) -> Result<u64, StoreErr
     transaction.open_table(TOKEN_EXPIRIES)?;
     transaction.open_table(ENDED)?;
     transaction.open_multimap_table(ENDED_REFRESH_TOKENS)?;
-    transaction.open_table(ENDED_ORDER)?;
+    transaction.open_table(ENDED_EXPIRIES)?;
     transaction.open_table(FORGET_ORDER)?;
     transaction.open_table(SECRETS)?;
     let mut meta = transaction.open_table(META)?;

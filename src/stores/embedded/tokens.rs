@@ -10,7 +10,7 @@ use super::EmbeddedStore;
 use super::ends::EndTables;
 use super::records::{corrupt, millis, read_client, read_end, read_token, read_user};
 use super::tables::{
-    ACCESS_TOKENS, CLIENTS, ENDED, ENDED_ORDER, ENDED_REFRESH_TOKENS, FAMILIES, Id, Millis,
+    ACCESS_TOKENS, CLIENTS, ENDED, ENDED_EXPIRIES, ENDED_REFRESH_TOKENS, FAMILIES, Id, Millis,
     REFRESH_TOKENS, ROTATED_TOKENS, Row, SESSIONS, TOKENS, USERS,
 };
 use super::token_tables::TokenTables;
@@ -159,15 +159,34 @@ impl TokenStore for EmbeddedStore {
         .await
     }
 
-    async fn ends_since(&self, since: OffsetDateTime) -> Result<Vec<TokenValue>, StoreError> {
-        let start = (millis(since), "");
+    async fn list_ends(
+        &self,
+        now: OffsetDateTime,
+        after: Option<&EndedToken>,
+        limit: usize,
+    ) -> Result<Vec<EndedToken>, StoreError> {
+        let (start, token) = after.map_or((millis(now) + 1, String::new()), |end| {
+            let token = end.access_token.expose().to_owned();
+            (millis(end.access_expires_at), token)
+        });
         self.scan(move |transaction| {
-            let index = transaction.open_table(ENDED_ORDER)?;
-            let malformed = || corrupt("ended", "a token has a wrong shape");
-            index
-                .range::<(Millis, &str)>(start..)?
-                .map(|entry| TokenValue::parse(entry?.0.value().1).ok_or_else(malformed))
-                .collect()
+            let ends = transaction.open_table(ENDED)?;
+            let index = transaction.open_table(ENDED_EXPIRIES)?;
+            let lost = || corrupt("ended", "an expiry leads to no record");
+            let listed = (start, token.as_str());
+            let mut found = Vec::new();
+            for entry in index.range::<(Millis, &str)>(listed..)? {
+                let (key, _) = entry?;
+                if found.len() == limit {
+                    break;
+                }
+                if key.value() != listed {
+                    let access_token = key.value().1;
+                    let row = ends.get(access_token)?.ok_or_else(lost)?;
+                    found.push(read_end(access_token, row.value())?);
+                }
+            }
+            Ok(found)
         })
         .await
     }

@@ -46,7 +46,7 @@ impl ClientStore for MongoStore {
     }
 
     async fn count_clients(&self) -> Result<u64, StoreError> {
-        within_deadline(self.clients.count_documents(readable())).await
+        within_deadline(self.clients.estimated_document_count()).await
     }
 }
 

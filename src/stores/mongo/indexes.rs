@@ -88,7 +88,7 @@ pub(super) async fn create(store: &MongoStore) -> Result<(), OpenError> {
     create_in(&store.tokens, &TOKENS, of_tokens).await?;
     let of_ends = vec![
         finding_sparse("refresh_token"),
-        finding_sparse("ended_at"),
+        finding_in_order(&["expires", "_id"]),
         expiring("forget_at"),
     ];
     create_in(&store.ended_tokens, &[], of_ends).await
@@ -175,6 +175,15 @@ fn finding_sparse(field: &str) -> IndexModel {
     IndexModel::builder()
         .keys(doc! { field: 1 })
         .options(options)
+        .build()
+}
+
+fn finding_in_order(fields: &[&str]) -> IndexModel {
+    let keys = fields
+        .iter()
+        .map(|field| ((*field).to_owned(), Bson::Int32(1)));
+    IndexModel::builder()
+        .keys(keys.collect::<Document>())
         .build()
 }
 

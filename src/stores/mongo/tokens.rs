@@ -43,6 +43,9 @@ impl TokenStore for MongoStore {
         &self,
         tokens: &[TokenValue],
     ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
         let filter = doc! { "access_token": { "$in": texts(tokens) } };
         let records = self.find_records(filter, tokens.len()).await?;
         let found = records.into_iter().map(|r| (r.access_token.clone(), r));
@@ -53,6 +56,9 @@ impl TokenStore for MongoStore {
         &self,
         tokens: &[TokenValue],
     ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
         // Without the type the server does not use the index of refresh tokens, which is partial.
         let filter = doc! { "$or": [
             { "refresh_token": { "$in": texts(tokens), "$type": "string" } },
@@ -99,6 +105,9 @@ impl TokenStore for MongoStore {
     }
 
     async fn find_by_family(&self, families: &[FamilyId]) -> Result<Vec<TokenRecord>, StoreError> {
+        if families.is_empty() {
+            return Ok(Vec::new());
+        }
         let families: Vec<ObjectId> = families.iter().copied().map(object_id).collect();
         // A pair of Flask-Sentinel is a family of its own, named by its identifier.
         let filter = doc! { "$or": [
@@ -129,6 +138,9 @@ impl TokenStore for MongoStore {
         &self,
         refresh_tokens: &[TokenValue],
     ) -> Result<Vec<Option<EndedToken>>, StoreError> {
+        if refresh_tokens.is_empty() {
+            return Ok(Vec::new());
+        }
         let filter = doc! { "refresh_token": { "$in": texts(refresh_tokens) } };
         let find = self.ended_tokens.find(filter);
         let find = find.batch_size(one_batch(refresh_tokens.len()));
@@ -141,12 +153,30 @@ impl TokenStore for MongoStore {
         Ok(in_order(refresh_tokens, &found))
     }
 
-    async fn ends_since(&self, since: OffsetDateTime) -> Result<Vec<TokenValue>, StoreError> {
-        let filter = doc! { "ended_at": { "$gte": date(since) } };
-        let find = self.ended_tokens.find(filter).projection(doc! { "_id": 1 });
-        let documents = all_documents(find.batch_size(10_000)).await?;
-        let access_token = |document: &Document| TokenValue::parse(document.get_str("_id").ok()?);
-        Ok(documents.iter().filter_map(access_token).collect())
+    async fn list_ends(
+        &self,
+        now: OffsetDateTime,
+        after: Option<&EndedToken>,
+        limit: usize,
+    ) -> Result<Vec<EndedToken>, StoreError> {
+        let filter = match after {
+            None => doc! { "expires": { "$gt": date(now) } },
+            Some(end) => {
+                let expires = date(end.access_expires_at);
+                let token = end.access_token.expose();
+                doc! { "$or": [
+                    { "expires": { "$gt": expires } },
+                    { "expires": expires, "_id": { "$gt": token } },
+                ] }
+            }
+        };
+        let find = self
+            .ended_tokens
+            .find(filter)
+            .sort(doc! { "expires": 1, "_id": 1 });
+        let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
+        let documents = all_documents(find.batch_size(one_batch(limit))).await?;
+        Ok(documents.iter().filter_map(token::read_end).collect())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -30,6 +30,9 @@ impl UserStore for MongoStore {
     }
 
     async fn find_users_by_id(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let object_ids: Vec<ObjectId> = ids.iter().copied().map(object_id).collect();
         let find = self.users.find(doc! { "_id": { "$in": object_ids } });
         let documents = all_documents(find.batch_size(one_batch(ids.len()))).await?;
@@ -77,7 +80,7 @@ impl UserStore for MongoStore {
     }
 
     async fn count_users(&self) -> Result<u64, StoreError> {
-        within_deadline(self.users.count_documents(readable())).await
+        within_deadline(self.users.estimated_document_count()).await
     }
 }
 

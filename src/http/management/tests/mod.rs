@@ -82,7 +82,6 @@ async fn start_with(options: Options) -> App {
     let cache_policy = CachePolicy {
         redis: None,
         shards_per_endpoint: 1,
-        longest_lifetime: lifetime,
     };
     let (caches, mut children) = TokenCache::new(cache_policy, &truth.tokens, &clock);
     let tokens = TokenPolicy {

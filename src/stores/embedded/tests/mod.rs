@@ -86,6 +86,7 @@ impl Opened {
             refresh_token: Some(token('r', number)),
             family: RecordId([family; 12]),
             ended_at: self.clock.now(),
+            access_expires_at: self.clock.now() + Duration::hours(2),
             forget_at: self.clock.now() + Duration::hours(1),
         }
     }
@@ -441,10 +442,13 @@ async fn the_first_memory_of_an_end_stays() {
     assert_eq!(store.ended_family(1).await, Some(RecordId([6; 12])));
     assert_eq!(store.ended_family(3).await, None);
 
-    let ends = tokens.ends_since(before).await.unwrap();
-    assert_eq!(ends, [token('a', 1), token('a', 2)]);
-    let later = tokens.ends_since(store.clock.now()).await.unwrap();
-    assert!(later.is_empty());
+    let first = tokens.list_ends(before, None, 1).await.unwrap();
+    assert_eq!(first[0].access_token, token('a', 1));
+    let rest = tokens.list_ends(before, first.last(), 9).await.unwrap();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0].access_token, token('a', 2));
+    let expired = store.clock.now() + Duration::hours(3);
+    assert!(tokens.list_ends(expired, None, 9).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -456,7 +460,9 @@ async fn memories_are_forgotten_by_later_writes() {
     store.clock.advance(Duration::hours(1));
     tokens.remember_ends(&[store.end(2, 7)]).await.unwrap();
     assert_eq!(store.ended_family(1).await, None);
-    assert_eq!(tokens.ends_since(before).await.unwrap(), [token('a', 2)]);
+    let left = tokens.list_ends(before, None, 9).await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].access_token, token('a', 2));
 }
 
 #[tokio::test]

@@ -97,6 +97,7 @@ pub(in super::super) fn remember(end: &EndedToken) -> Document {
     let mut memory = doc! {
         "family": object_id(end.family),
         "ended_at": date(end.ended_at),
+        "expires": date(end.access_expires_at),
         "forget_at": date(end.forget_at),
     };
     if let Some(refresh_token) = &end.refresh_token {
@@ -116,6 +117,7 @@ pub(in super::super) fn read_end(document: &Document) -> Option<EndedToken> {
         refresh_token: token(document, "refresh_token"),
         family: record_id(document, "family")?,
         ended_at: instant(document, "ended_at")?,
+        access_expires_at: instant(document, "expires")?,
         forget_at: instant(document, "forget_at")?,
     })
 }

@@ -112,10 +112,24 @@ pub(super) async fn the_first_memory_of_an_end_stays(truth: &Truth) {
     truth.tokens.remember_ends(&ends).await.unwrap();
     let again = end(&pairs[0], now + Duration::hours(1));
     truth.tokens.remember_ends(&[again]).await.unwrap();
-    let since = now + Duration::seconds(1);
-    let ended = truth.tokens.ends_since(since).await.unwrap();
-    let ended: HashSet<_> = ended.into_iter().collect();
-    assert_eq!(ended, HashSet::from([token(10), token(20)]));
+    // Ordered by expiry and token, page by page.
+    let first = truth.tokens.list_ends(now, None, 2).await.unwrap();
+    let rest = truth.tokens.list_ends(now, first.last(), 9).await.unwrap();
+    let listed = first
+        .iter()
+        .chain(&rest)
+        .map(|end| end.access_token.clone());
+    assert_eq!(listed.collect::<Vec<_>>(), [token(0), token(10), token(20)]);
+    assert_eq!(first[0].ended_at, now);
+    let expired = noon() + Duration::hours(1);
+    assert!(
+        truth
+            .tokens
+            .list_ends(expired, None, 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     let asked = [token(11), token(10), token(1)];
     let found = truth.tokens.find_ends(&asked).await.unwrap();
     let found = found

@@ -104,7 +104,7 @@ async fn no_query_scans_a_collection() {
         .await
         .unwrap();
     truth.tokens.find_ends(&[token(1)]).await.unwrap();
-    truth.tokens.ends_since(noon()).await.unwrap();
+    truth.tokens.list_ends(noon(), None, 9).await.unwrap();
     truth.tokens.write(&[replacement(&pair, 10)]).await.unwrap();
 
     database.run_command(doc! { "profile": 0 }).await.unwrap();
