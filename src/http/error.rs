@@ -276,7 +276,7 @@ pub enum BearerError {
     InvalidRequest,
     /// The token is unknown, ended or expired.
     InvalidToken,
-    /// The token does not allow this; it would take this scope.
+    /// The token does not allow this; it would take this scope. Empty where nobody can say which.
     InsufficientScope(String),
     /// Nobody who knows the token could be asked.
     Unavailable,
@@ -340,7 +340,10 @@ impl BearerError {
             challenge.push_str(description);
             challenge.push('"');
         }
-        if let Self::InsufficientScope(scope) = &self {
+        // The attribute names one scope token at least (RFC 6750 §3).
+        if let Self::InsufficientScope(scope) = &self
+            && !scope.is_empty()
+        {
             challenge.push_str(", scope=\"");
             challenge.push_str(scope);
             challenge.push('"');
