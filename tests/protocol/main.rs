@@ -7,7 +7,11 @@
 )]
 
 mod client_authentication;
+mod protected_endpoint;
+mod raw;
+mod rows;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;
+mod token_endpoint;
 mod token_life;

@@ -254,7 +254,8 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
     }
 }
 
-fn load(settings: &[(&'static str, String)]) -> Settings {
+/// The settings of every app, with these on top.
+pub(crate) fn load(settings: &[(&'static str, String)]) -> Settings {
     let fixed = [
         ("SENTINEL_LISTEN", "127.0.0.1:0"),
         ("SENTINEL_TLS", "adhoc"),

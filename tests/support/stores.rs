@@ -167,7 +167,8 @@ pub(crate) async fn start_redis(options: &[&str]) -> Server {
     .await
 }
 
-async fn start_mongod() -> Server {
+/// Starts a mongod of its own.
+pub(crate) async fn start_mongod() -> Server {
     let program = find("SENTINEL_TEST_MONGOD", "mongod");
     Server::start(|port, folder| {
         let mut command = vec![program.clone().into(), "--port".into()];
