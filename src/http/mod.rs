@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use warp::filters::BoxedFilter;
+use warp::filters::path::FullPath;
 use warp::reply::Response;
-use warp::{Filter, Reply};
+use warp::{Filter, Rejection, Reply};
 
 use crate::actors::management::Management;
 use crate::actors::token_cache::TokenCache;
@@ -91,9 +92,14 @@ pub fn operations(handles: &Handles) -> BoxedFilter<(Response,)> {
     health.or(metrics).unify().boxed()
 }
 
-/// Matches a whole path such as `/oauth/token`.
+/// Matches a whole path such as `/oauth/token`, without a closing slash.
 fn exact_path(path: &str) -> BoxedFilter<()> {
-    path_prefix(path).and(warp::path::end()).boxed()
+    path_prefix(path)
+        .and(warp::path::end())
+        .and(warp::path::full())
+        .and_then(refuse_closing_slash)
+        .untuple_one()
+        .boxed()
 }
 
 /// Matches a path such as `/oauth/management` and what is below it.
@@ -103,6 +109,14 @@ fn path_prefix(path: &str) -> BoxedFilter<()> {
     segments.fold(start, |before, segment| {
         before.and(warp::path(segment.to_owned())).boxed()
     })
+}
+
+// warp takes `/oauth/token/` for `/oauth/token`; a proxy that guards the one would miss the other.
+async fn refuse_closing_slash(path: FullPath) -> Result<(), Rejection> {
+    if path.as_str().len() > 1 && path.as_str().ends_with('/') {
+        return Err(warp::reject::not_found());
+    }
+    Ok(())
 }
 
 /// Turns what a handler returns into a response.
