@@ -1,5 +1,6 @@
 //! Bodies of requests, which have a deadline, and of responses, which are watched.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -26,12 +27,18 @@ pub struct RequestBody {
 /// Why the body of a request ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It did not arrive in time.
+    /// It did not arrive in time. Its source tells so to services, which know nothing of us.
     #[error("the body did not arrive within {0:?}")]
-    TooSlow(Duration),
+    TooSlow(Duration, #[source] io::Error),
     /// The connection broke, or what came is not HTTP.
     #[error("the body could not be read")]
     Broken(#[source] hyper::Error),
+}
+
+impl BodyError {
+    fn too_slow(limit: Duration) -> Self {
+        Self::TooSlow(limit, io::ErrorKind::TimedOut.into())
+    }
 }
 
 /// The body of a response, or none where HTTP itself refused the request.
@@ -70,11 +77,11 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         // A peer that always has one more byte ready must not escape the deadline.
         if self.deadline.is_some() && self.poll_deadline(context).is_ready() {
-            return Poll::Ready(Some(Err(BodyError::TooSlow(self.limit))));
+            return Poll::Ready(Some(Err(BodyError::too_slow(self.limit))));
         }
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
             ready!(self.poll_deadline(context));
-            return Poll::Ready(Some(Err(BodyError::TooSlow(self.limit))));
+            return Poll::Ready(Some(Err(BodyError::too_slow(self.limit))));
         };
         self.is_complete = frame.is_none() || self.incoming.is_end_stream();
         Poll::Ready(frame.map(|outcome| outcome.map_err(BodyError::Broken)))

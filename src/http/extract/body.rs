@@ -1,5 +1,8 @@
 //! Reads a request body under a limit.
 
+use std::error::Error;
+use std::io;
+
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use warp::http::HeaderMap;
@@ -13,8 +16,8 @@ pub const MAX_BODY_BYTES: usize = 16 * 1_024;
 /// Reads the whole body. A declared length over the limit is refused before anything is read.
 ///
 /// # Errors
-/// 413 over 16 KiB, 415 for a content encoding, 408 when the server's body deadline passed or the
-/// client stopped sending.
+/// 413 over 16 KiB, 415 for a content encoding, 408 when the server's body deadline passed, 400 when
+/// the body is not framed as HTTP demands or the client stopped sending.
 pub async fn read<S, B>(headers: &HeaderMap, body: S) -> Result<Bytes, OAuthError>
 where
     S: Stream<Item = Result<B, warp::Error>>,
@@ -36,13 +39,25 @@ where
     let mut body = std::pin::pin!(body);
     let mut read = BytesMut::new();
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|_broken| OAuthError::too_slow())?;
+        let chunk = chunk.map_err(|error| why_unread(&error))?;
         if read.len() + chunk.remaining() > MAX_BODY_BYTES {
             return Err(OAuthError::too_large());
         }
         append(&mut read, chunk);
     }
     Ok(read.freeze())
+}
+
+fn why_unread(error: &warp::Error) -> OAuthError {
+    let mut source = error.source();
+    while let Some(error) = source {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return OAuthError::too_slow();
+        }
+        source = error.source();
+    }
+    OAuthError::invalid_request("the request body is malformed or ends too soon")
 }
 
 fn append(read: &mut BytesMut, mut chunk: impl Buf) {
