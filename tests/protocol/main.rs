@@ -6,12 +6,15 @@
     reason = "helpers of tests do not count as tests"
 )]
 
+mod architecture;
 mod client_authentication;
+mod http;
 mod protected_endpoint;
 mod raw;
 mod rows;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 mod token_endpoint;
 mod token_life;

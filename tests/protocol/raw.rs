@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::support::app::{TestApp, spawn_app_with};
 
 /// Longer than any deadline that these tests run into; what takes this long hangs.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// More bytes than any server should take of what it has refused.
 const ENDLESS: usize = 64 * 1_024 * 1_024;

@@ -73,6 +73,22 @@ async fn a_body_over_16_kib_is_refused_and_the_connection_closed() {
     assert!(taken < 32 * 1_024 * 1_024, "{taken} bytes were taken");
 }
 
+/// RFC 9110 §15.5.9: the server waits ten seconds for a body, and not longer.
+#[tokio::test]
+async fn a_body_that_does_not_come_is_a_timeout_and_one_cut_short_a_bad_request() {
+    let app = spawn_plain_app().await;
+    let head = "POST /oauth/token HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nabc";
+    let mut stream = connect(&app).await;
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let cut_short = read_all(&mut stream).await;
+    let silent = exchange(&app, head).await;
+    check_each(&[
+        ("cut short", cut_short.is_refusal(400)),
+        ("silent", silent.is_refusal(408)),
+    ]);
+}
+
 /// RFC 9110 §10.1.1: a body that is wanted is asked for.
 #[tokio::test]
 async fn a_client_that_waits_for_100_continue_gets_it_before_the_answer() {
