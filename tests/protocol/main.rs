@@ -11,6 +11,7 @@ mod client_authentication;
 mod http;
 mod protected_endpoint;
 mod raw;
+mod readme;
 mod rows;
 mod stores;
 #[path = "../support/mod.rs"]
