@@ -16,6 +16,7 @@ mod rows;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;
+mod takeover;
 mod tls;
 mod token_endpoint;
 mod token_life;

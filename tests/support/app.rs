@@ -15,6 +15,7 @@ use warp_sentinel::crypto::{password, random};
 use warp_sentinel::domain::client::{Client as StoredClient, ClientRegistration, ClientType};
 use warp_sentinel::domain::scope::Scope;
 use warp_sentinel::domain::user::{NewUser, Password, User};
+use warp_sentinel::sentinel::error::RunError;
 use warp_sentinel::settings::sources::{ConfigSource, Mode, Sources};
 use warp_sentinel::settings::{ListenAddress, Settings, StoreSettings};
 use warp_sentinel::stores::{Truth, mongo};
@@ -44,7 +45,7 @@ pub(crate) struct TestApp {
     pub(crate) database: String,
     /// A public client with the scope `read write`, and `read` by default.
     pub(crate) client_id: String,
-    server: JoinHandle<()>,
+    server: JoinHandle<Result<(), RunError>>,
     _folder: Arc<TempDir>,
 }
 
@@ -99,7 +100,7 @@ impl TestApp {
     /// Ends the server as SIGTERM does.
     pub(crate) async fn stop(self) {
         self.sentinel.shutdown().await;
-        self.server.await.unwrap();
+        self.server.await.unwrap().unwrap();
     }
 
     /// Stores a client with the scope `read write`, and `read` by default.
@@ -183,6 +184,33 @@ impl TestApp {
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
         self.http.post(format!("{}{path}", self.url))
     }
+
+    /// As [`TestApp::sibling`], with these settings on top, and for the same client.
+    pub(crate) async fn sibling_with(&self, settings: &[(&'static str, &str)]) -> TestApp {
+        let mut all = vec![
+            ("SENTINEL_MONGO_URI", stores().await.mongo_uri()),
+            ("SENTINEL_MONGO_DBNAME", self.database.clone()),
+            ("SENTINEL_REDIS_URL", self.redis_url.clone()),
+        ];
+        all.extend(
+            settings
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
+        let mut sibling = start(load(&all), self.clock.clone()).await;
+        sibling.client_id.clone_from(&self.client_id);
+        sibling
+    }
+
+    /// Waits until the server ends by itself, and tells why.
+    pub(crate) async fn ended(self) -> Result<(), RunError> {
+        self.server.await.unwrap()
+    }
+
+    /// Stops answering at once, as a process that was killed: nothing is drained or told.
+    pub(crate) fn kill(self) {
+        self.server.abort();
+    }
 }
 
 /// The media type of forms.
@@ -254,7 +282,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
     }
 }
 
-/// The settings of every app, with these on top.
+/// The settings of an app, with these on top.
 pub(crate) fn load(settings: &[(&'static str, String)]) -> Settings {
     let fixed = [
         ("SENTINEL_LISTEN", "127.0.0.1:0"),
@@ -315,12 +343,8 @@ async fn start(mut settings: Settings, clock: Clock) -> TestApp {
         clippy::disallowed_methods,
         reason = "the test owns it and waits for it in `stop`"
     )]
-    let server = tokio::spawn(async move {
-        running
-            .run(listening, routes, std::future::pending())
-            .await
-            .unwrap();
-    });
+    let server =
+        tokio::spawn(async move { running.run(listening, routes, std::future::pending()).await });
     let client_id = add_client(&truth, ClientType::Public).await.0;
     let http = Client::builder()
         .tls_danger_accept_invalid_certs(true)

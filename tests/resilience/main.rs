@@ -1,0 +1,14 @@
+//! Outages, crashes and overload: what must hold while parts fail, and how it heals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests do not count as tests"
+)]
+
+mod actors;
+mod history;
+mod proxy;
+mod stores;
+#[path = "../support/mod.rs"]
+mod support;
