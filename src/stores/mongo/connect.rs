@@ -6,8 +6,8 @@ use mongodb::Client;
 use mongodb::bson::doc;
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, ConnectionString, HostInfo, ReadPreference, SelectionCriteria,
-    WriteConcern,
+    Acknowledgment, ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadPreference,
+    SelectionCriteria, WriteConcern,
 };
 use tokio::time::Instant;
 
@@ -58,7 +58,7 @@ async fn connect_within(settings: &MongoSettings, limit: Duration) -> Result<Cli
 }
 
 /// What the driver says of the first server, without the rest of what it knows.
-fn brief(text: &str) -> String {
+pub(super) fn brief(text: &str) -> String {
     let of_server = text.split_once("Error: ").map_or(text, |(_, rest)| rest);
     let of_server = of_server.split(", labels").next().unwrap_or(of_server);
     of_server.trim_start_matches("Kind: ").to_owned()
@@ -120,6 +120,8 @@ fn apply(settings: &MongoSettings, options: &mut ClientOptions) {
     options
         .app_name
         .get_or_insert_with(|| String::from("warp-sentinel"));
+    // What a majority has is never rolled back: nothing is answered on less.
+    options.read_concern = Some(ReadConcern::majority());
     // A single server acknowledges before the journal unless told otherwise.
     let write_concern = WriteConcern::builder()
         .w(Acknowledgment::Majority)

@@ -103,10 +103,26 @@ async fn all_documents(find: Find<'_, Document>) -> Result<Vec<Document>, StoreE
     within_deadline(async { find.await?.try_collect().await }).await
 }
 
+/// What MongoDB or its driver said, without what could quote a document.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refusal(String);
+
+#[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
 fn unavailable(error: Error) -> StoreError {
+    let said = match error.kind.as_ref() {
+        ErrorKind::Command(command) => format!("code {} ({})", command.code, command.code_name),
+        ErrorKind::Write(_) | ErrorKind::InsertMany(_) | ErrorKind::BulkWrite(_) => {
+            format!(
+                "a write was refused with code {}",
+                error_code(&error).unwrap_or_default()
+            )
+        }
+        _ => connect::brief(&error.to_string()),
+    };
     StoreError::Unavailable {
         store: STORE,
-        source: error.into(),
+        source: Refusal(said).into(),
     }
 }
 

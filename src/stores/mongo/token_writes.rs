@@ -3,7 +3,7 @@
 //! The server counts what a group did but does not say which of its writes found their record, so
 //! where the count is short the doubtful ones are read back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
@@ -81,11 +81,35 @@ impl MongoStore {
             .map(|(_, expected)| doc! { "q": condition(expected), "limit": 1 })
             .collect();
         let reply = self.delete_grouped("tokens", commands).await?;
-        // A short count means that another server was quicker with one of them. Who is told "not
-        // done" reads again and finds nothing left to delete.
         let is_done = reply.count == deletes.len();
-        let positions = deletes.into_iter().map(|(position, _)| position);
-        Ok(positions.filter(|_| is_done).collect())
+        if !is_done && deletes.len() == 1 {
+            return Ok(Vec::new());
+        }
+        let left = if is_done {
+            HashSet::new()
+        } else {
+            self.left(&deletes).await?
+        };
+        // A short count means that another server was quicker with one of several that were there
+        // a moment ago. What is gone is gone, whoever removed it.
+        let done = deletes
+            .into_iter()
+            .filter(|(_, expected)| !left.contains(&expected.id));
+        Ok(done.map(|(position, _)| position).collect())
+    }
+
+    /// Which of these records are still there.
+    async fn left(
+        &self,
+        deletes: &[(usize, &ExpectedRecord)],
+    ) -> Result<HashSet<RecordId>, StoreError> {
+        let ids: Vec<ObjectId> = deletes.iter().map(|(_, e)| object_id(e.id)).collect();
+        let find = self.tokens.find(doc! { "_id": { "$in": ids } });
+        let documents = all_documents(find.projection(doc! { "_id": 1 })).await?;
+        Ok(documents
+            .iter()
+            .filter_map(|document| record_id(document, "_id"))
+            .collect())
     }
 
     /// Inserts and replaces, and gives the positions of those whose condition held.

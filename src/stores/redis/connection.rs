@@ -180,7 +180,7 @@ fn set(pipeline: &mut Pipeline, token: &TokenValue, grant: &Grant, now: OffsetDa
     if rest <= 0 {
         return;
     }
-    let ttl_millis = i64::try_from(rest.max(1_000)).unwrap_or(i64::MAX);
+    let ttl_millis = i64::try_from(rest).unwrap_or(i64::MAX);
     let mut set = |key: &str, value: &str| {
         let command = pipeline.cmd("SET").arg(key).arg(value);
         command.arg("PX").arg(ttl_millis).ignore();

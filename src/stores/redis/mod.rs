@@ -17,18 +17,33 @@ mod diagnosis;
 mod keys;
 
 use ::redis::RedisError;
+use thiserror::Error;
 
 use super::error::StoreError;
 
 /// The name of this store in errors.
 const STORE: &str = "Redis";
 
+/// What Redis or its driver said, without its words: they may quote a key, that is a token.
+#[derive(Debug, Error)]
+#[error("{kind}{}", code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default())]
+struct Refusal {
+    kind: String,
+    code: Option<String>,
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
 fn store_error(error: RedisError) -> StoreError {
     if error.is_timeout() {
         return StoreError::Timeout { store: STORE };
     }
+    let io = error.is_io_error().then(|| error.to_string());
+    let refusal = Refusal {
+        kind: io.unwrap_or_else(|| error.category().to_owned()),
+        code: error.code().map(str::to_owned),
+    };
     StoreError::Unavailable {
         store: STORE,
-        source: error.into(),
+        source: refusal.into(),
     }
 }
