@@ -75,6 +75,15 @@ impl<M: Message> Handle<M> {
         )
     }
 
+    /// A handle to the same actor with a bound of its own, for calls that must not be shed because
+    /// of the others.
+    pub(super) fn beside(&self, bound: usize) -> Self {
+        Self {
+            actor: self.actor.clone(),
+            permits: Arc::new(Semaphore::new(bound)),
+        }
+    }
+
     /// The count of calls in flight, for the live picture: the bound less these permits.
     pub(super) fn permits(&self) -> Arc<Semaphore> {
         Arc::clone(&self.permits)

@@ -15,6 +15,7 @@ use warp::reply::{Reply, Response};
 use crate::actors::token_cache::CacheError;
 use crate::actors::token_issuer::error::IssueError;
 use crate::domain::error::GrantError;
+use crate::telemetry::chain::Chain;
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER_SECS: HeaderValue = HeaderValue::from_static("1");
@@ -213,21 +214,6 @@ impl From<IssueError> for OAuthError {
                 Self::unavailable()
             }
         }
-    }
-}
-
-/// An error with all its sources on one line.
-pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'a));
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(formatter, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
     }
 }
 

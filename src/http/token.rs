@@ -78,6 +78,9 @@ async fn answer(
     Ok(answer?.into())
 }
 
+/// How much of a client identifier that may be anybody's invention is logged.
+const MAX_LOGGED_CHARACTERS: usize = 64;
+
 fn check_query(query: &str) -> Result<(), OAuthError> {
     let is_named = |name: &str| BODY_ONLY.contains(&name);
     if form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_named(&name)) {
@@ -110,6 +113,7 @@ fn read_request(form: &Form) -> Result<(GrantType, TokenRequest), OAuthError> {
 
 // One line for each issued or refused grant.
 fn note(grant_type: GrantType, client_id: &str, error: Option<&OAuthError>) {
+    let client_id: String = client_id.chars().take(MAX_LOGGED_CHARACTERS).collect();
     let outcome = error.map_or("issued", |error| error.code().as_str());
     let grant_type = grant_type.as_str();
     metrics::counter!(TOKEN_REQUESTS, "grant_type" => grant_type, "outcome" => outcome)

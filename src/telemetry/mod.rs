@@ -7,6 +7,7 @@
 //!
 //! What does not live here: what is told and when; every room does that itself.
 
+pub mod chain;
 mod line_writer;
 pub mod metrics;
 

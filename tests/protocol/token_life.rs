@@ -237,12 +237,42 @@ async fn a_revoked_refresh_token_ends_its_access_token() {
 }
 
 #[tokio::test]
+async fn a_revoked_spent_refresh_token_ends_what_descends_from_it() {
+    let app = spawn_app().await;
+    for rotations in 1..=2 {
+        let first = app.login().await;
+        let mut last = first.clone();
+        for _ in 0..rotations {
+            last = app.refresh(&last.refresh).await.tokens();
+        }
+        assert_eq!(app.verify(&last.access).await.status, 204);
+        assert_eq!(app.revoke(&first.refresh).await.status, 204);
+        assert_eq!(app.verify(&last.access).await.status, 401);
+        assert_eq!(app.refresh(&last.refresh).await.error(), "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn many_logins_of_one_user_at_once_are_all_answered() {
+    let app = spawn_app().await;
+    let logins = (0..40).map(|_| app.login_as("jonas", "pass word 1"));
+    let mut live = 0;
+    for answer in futures_util::future::join_all(logins).await {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let verified = app.verify(&answer.tokens().access).await.status;
+        live += usize::from(verified == 204);
+    }
+    assert_eq!(live, 1);
+}
+
+#[tokio::test]
 async fn tokens_and_the_memory_of_spent_ones_survive_a_restart() {
     let app = spawn_app().await;
     let first = app.login().await;
     let second = app.refresh(&first.refresh).await.tokens();
     let third = app.refresh(&second.refresh).await.tokens();
     let next = app.sibling().await;
+    let own_client = app.client_id.clone();
     app.stop().await;
     assert_eq!(next.verify(&third.access).await.status, 204);
     let form = [
@@ -250,8 +280,11 @@ async fn tokens_and_the_memory_of_spent_ones_survive_a_restart() {
         ("client_id", next.client_id.as_str()),
         ("refresh_token", first.refresh.as_str()),
     ];
-    // Another client than the tokens' own: refused, but the token was spent, so the family ends.
+    // Another client than the tokens' own is refused, and ends nothing.
     assert_eq!(next.token(&form).await.error(), "invalid_grant");
+    assert_eq!(next.verify(&third.access).await.status, 204);
+    let own = [form[0], ("client_id", own_client.as_str()), form[2]];
+    assert_eq!(next.token(&own).await.error(), "invalid_grant");
     assert_eq!(next.verify(&third.access).await.status, 401);
 }
 

@@ -134,8 +134,10 @@ impl Tree {
             .for_each(|(_, fault)| fault());
     }
 
-    /// Stops the tree: no actor is started again, and each finishes the message it is at.
+    /// Stops the tree: waits until every call in flight is answered, then stops each actor after
+    /// the message it is at. Takes at most `limit`, twice.
     pub async fn stop(mut self, limit: Duration) {
+        let _late = tokio::time::timeout(limit, self.picture.idle()).await;
         let _already_stopped = self.supervisor.cast(SupervisorMessage::Stop);
         let _late = tokio::time::timeout(limit, &mut self.ended).await;
     }

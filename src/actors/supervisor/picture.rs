@@ -32,6 +32,14 @@ impl Picture {
         let _already_filled = self.0.set(actors);
     }
 
+    /// Waits until no actor has a call in flight.
+    pub(super) async fn idle(&self) {
+        for (_, status) in self.0.get().into_iter().flatten() {
+            let all = u32::try_from(status.bound).unwrap_or(u32::MAX);
+            let _never_closed = status.permits.acquire_many(all).await;
+        }
+    }
+
     /// Each actor in the order of their start.
     pub fn actors(&self) -> Vec<ActorPicture> {
         let children = self.0.get().map(Vec::as_slice).unwrap_or_default();

@@ -2,8 +2,9 @@
 //! the shard's actor alone.
 //!
 //! An invalidation may overtake the look-up that fills an entry. So a fill notes the number of
-//! invalidations before its look-up and is stored only if none came since.
+//! invalidations before its look-up, and a token is stored only if it was not invalidated since.
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use crate::domain::token::{Grant, TokenValue};
 const ENTRIES: usize = 65_536;
 /// Most unknown tokens remembered in one shard.
 const UNKNOWN_ENTRIES: usize = 4_096;
+/// Most invalidations that a look-up may be overtaken by and still be compared with.
+const FORGOTTEN: usize = 4_096;
 /// How long an unknown token is remembered, so that a flood of it does not reach the truth.
 const UNKNOWN_KEPT_FOR: Duration = Duration::from_secs(1);
 
@@ -32,11 +35,32 @@ pub(super) struct LocalCopy {
 #[derive(Default)]
 struct Order {
     invalidations: u64,
+    /// The latest invalidated tokens, each with the number of its invalidation.
+    forgotten: VecDeque<(u64, TokenValue)>,
+    /// A look-up noted before this many invalidations is too old to be compared.
+    known_since: u64,
     source: Source,
     /// How many connections there were, over all lives of the actor.
     connections: u64,
     /// The last connection that was lost: it may be lost before it is trusted.
     lost: u64,
+}
+
+impl Order {
+    fn note_forgotten(&mut self, token: &TokenValue) {
+        self.invalidations += 1;
+        self.forgotten
+            .push_back((self.invalidations, token.clone()));
+        if self.forgotten.len() > FORGOTTEN {
+            self.known_since = self.forgotten.pop_front().map_or(0, |(at, _)| at);
+        }
+    }
+
+    fn note_all_forgotten(&mut self) {
+        self.invalidations += 1;
+        self.known_since = self.invalidations;
+        self.forgotten.clear();
+    }
 }
 
 /// What tells the local copy of invalidations; without it nothing is served.
@@ -87,11 +111,20 @@ impl LocalCopy {
         Noted(self.order().invalidations)
     }
 
-    /// Stores what a look-up found, if nothing was invalidated since.
+    /// Stores what a look-up found, but for tokens that were invalidated since.
     pub(super) fn fill(&self, noted: Noted, found: Vec<(TokenValue, Arc<Grant>)>) {
         let order = self.order();
-        if order.invalidations == noted.0 && order.source != Source::None {
-            for (token, grant) in found {
+        if order.source == Source::None || noted.0 < order.known_since {
+            return;
+        }
+        let since = order
+            .forgotten
+            .iter()
+            .rev()
+            .take_while(|(at, _)| *at > noted.0);
+        let forgotten: HashSet<&TokenValue> = since.map(|(_, token)| token).collect();
+        for (token, grant) in found {
+            if !forgotten.contains(&token) {
                 self.entries.insert(token, grant);
             }
         }
@@ -108,8 +141,8 @@ impl LocalCopy {
     /// Drops tokens that changed.
     pub(super) fn forget(&self, tokens: &[TokenValue]) {
         let mut order = self.order();
-        order.invalidations += 1;
         for token in tokens {
+            order.note_forgotten(token);
             self.entries.remove(token);
             self.unknown.remove(token);
         }
@@ -118,7 +151,7 @@ impl LocalCopy {
     /// Drops everything.
     pub(super) fn forget_all(&self) {
         let mut order = self.order();
-        order.invalidations += 1;
+        order.note_all_forgotten();
         self.entries.clear();
         self.unknown.clear();
     }
@@ -149,7 +182,7 @@ impl LocalCopy {
     }
 
     fn change_source(&self, order: &mut Order, source: Source) {
-        order.invalidations += 1;
+        order.note_all_forgotten();
         order.source = source;
         self.is_served
             .store(source != Source::None, Ordering::Release);
@@ -208,6 +241,27 @@ mod tests {
         local.forget(std::slice::from_ref(&token));
         local.fill(noted, vec![(token.clone(), grant)]);
         assert!(local.find(&token, START).is_none());
+    }
+
+    #[test]
+    fn an_invalidation_holds_back_its_own_token_only() {
+        let (local, _) = filled();
+        let noted = local.note();
+        local.forget(&[entry('b').0]);
+        local.fill(noted, vec![entry('b'), entry('c')]);
+        assert!(local.find(&entry('b').0, START).is_none());
+        assert!(local.find(&entry('c').0, START).is_some());
+    }
+
+    #[test]
+    fn a_look_up_that_too_much_overtook_is_not_stored() {
+        let (local, _) = filled();
+        let noted = local.note();
+        for _ in 0..=FORGOTTEN {
+            local.forget(&[entry('b').0]);
+        }
+        local.fill(noted, vec![entry('c')]);
+        assert!(local.find(&entry('c').0, START).is_none());
     }
 
     #[test]

@@ -35,8 +35,10 @@ use shard::{Arguments, ShardRange, TokenCacheActor, TokenCacheMessage};
 const VERIFY_DEADLINE: Duration = Duration::from_millis(250);
 /// The longest a change waits.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(5);
-/// Most calls in flight per shard.
+/// Most look-ups in flight per shard.
 const BOUND: usize = 1_024;
+/// Most changes in flight per shard: more than the token issuer ever has, so that none is shed.
+const CHANGE_BOUND: usize = 16_384;
 
 /// Why a token could not be verified or a change not be made in Redis.
 #[derive(Debug, Error)]
@@ -88,7 +90,8 @@ impl Counters {
 }
 
 struct Shard {
-    handle: Handle<TokenCacheMessage>,
+    look_ups: Handle<TokenCacheMessage>,
+    changes: Handle<TokenCacheMessage>,
     local: Arc<LocalCopy>,
     is_connected: watch::Receiver<bool>,
 }
@@ -117,12 +120,13 @@ impl TokenCache {
         let mut shards = Vec::new();
         let mut children = Vec::new();
         for endpoint in endpoints {
-            for _ in 0..policy.shards_per_endpoint {
+            for own in 0..policy.shards_per_endpoint {
                 let (handle, published) = Handle::new(BOUND);
                 let (connected, is_connected) = watch::channel(false);
                 let local = Arc::new(LocalCopy::new());
                 let arguments = Arguments {
                     endpoint: endpoint.clone(),
+                    is_first_of_endpoint: own == 0,
                     range: ShardRange {
                         index: shards.len(),
                         count,
@@ -135,7 +139,8 @@ impl TokenCache {
                 let child = Child::new(name, (TokenCacheActor, arguments), (&handle, published));
                 children.push(child);
                 shards.push(Shard {
-                    handle,
+                    changes: handle.beside(CHANGE_BOUND),
+                    look_ups: handle,
                     local,
                     is_connected,
                 });
@@ -176,14 +181,14 @@ impl TokenCache {
         let deadline = within(VERIFY_DEADLINE);
         let look_up = || {
             shard
-                .handle
+                .look_ups
                 .ask(token.clone(), deadline, TokenCacheMessage::LookUp)
         };
         loop {
             match look_up().await {
                 // A look-up changes nothing, so it is asked again of the restarted actor.
                 Err(AskError::Gone) if Instant::now() < deadline => {
-                    shard.handle.wait_for_restart(deadline).await;
+                    shard.look_ups.wait_for_restart(deadline).await;
                 }
                 answer => return answer?,
             }
@@ -228,7 +233,12 @@ impl TokenCache {
             // The actor does so too. But it may be dead, and what has ended in the truth must not
             // be served by this server while its successor is awaited.
             shard.local.forget(&part.delete);
-            async move { shard.handle.ask(part, within(CHANGE_DEADLINE), ask).await? }
+            async move {
+                shard
+                    .changes
+                    .ask(part, within(CHANGE_DEADLINE), ask)
+                    .await?
+            }
         }));
         done.await.into_iter().collect()
     }

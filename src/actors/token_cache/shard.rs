@@ -16,6 +16,7 @@ use crate::stores::error::StoreError;
 use crate::stores::redis::connection::{Publication, RedisConnection};
 use crate::stores::redis::endpoints::{CacheEvent, RedisEndpoint};
 use crate::stores::redis::slot;
+use crate::telemetry::chain::Chain;
 use crate::telemetry::metrics::CACHE_ERRORS;
 
 /// Most tokens of one look-up in the truth: a flood of unknown ones waits here, not in MongoDB.
@@ -36,6 +37,8 @@ pub(super) struct TokenCacheActor;
 pub(super) struct Arguments {
     pub(super) endpoint: Option<RedisEndpoint>,
     pub(super) range: ShardRange,
+    /// One shard of each endpoint tells at start what an operator should know of that Redis.
+    pub(super) is_first_of_endpoint: bool,
     pub(super) local: Arc<LocalCopy>,
     pub(super) connected: Arc<watch::Sender<bool>>,
     pub(super) flights: Flights,
@@ -253,7 +256,16 @@ impl State {
         };
         let flights = self.arguments.flights.clone();
         let range = self.arguments.range;
-        let flight = async move { flights.connect(endpoint, range, tell).await };
+        let is_to_diagnose = self.arguments.is_first_of_endpoint && number == 1;
+        let flight = async move {
+            let redis = flights.connect(endpoint, range, tell).await?;
+            if is_to_diagnose {
+                for warning in redis.diagnose().await {
+                    tracing::warn!("{warning}");
+                }
+            }
+            Ok(redis)
+        };
         launch(myself.clone(), flight, TokenCacheMessage::Connected);
     }
 
@@ -267,7 +279,7 @@ impl State {
             Ok(redis) if self.owed.is_empty() => self.trust(redis, myself),
             Ok(redis) => self.settle(redis, myself),
             Err(error) => {
-                tracing::warn!(error = %error, "Redis cannot be used; working from the truth");
+                tracing::warn!(error = %Chain(&error), "Redis cannot be used; working from the truth");
                 self.connect_later(myself);
             }
         }

@@ -20,8 +20,9 @@ use crate::stores::error::StoreError;
 use crate::stores::redis::connection::Publication;
 use crate::stores::{TokenWrite, Truth};
 
-/// How often a request is decided anew because another write came first.
-const ATTEMPTS: usize = 16;
+/// How often in a row nothing of a batch can be done, because other writes came first, before it
+/// is given up. Logins of one user and client at once are done one after the other.
+const FRUITLESS_ATTEMPTS: usize = 16;
 
 /// All a round of writes needs.
 #[derive(Clone)]
@@ -35,12 +36,19 @@ pub(super) struct Flight {
 impl Flight {
     /// Carries out the jobs and answers each.
     pub(super) async fn run(&self, mut jobs: Vec<Job>) {
-        for _ in 0..ATTEMPTS {
+        let mut fruitless = 0;
+        while fruitless < FRUITLESS_ATTEMPTS {
             jobs.retain(|job| !job.is_stale());
             if jobs.is_empty() {
                 return;
             }
+            let before = jobs.len();
             jobs = self.attempt(jobs).await;
+            fruitless = if jobs.len() < before {
+                0
+            } else {
+                fruitless + 1
+            };
         }
         answer_all(jobs, &unfinished());
     }

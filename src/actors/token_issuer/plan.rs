@@ -133,16 +133,20 @@ impl Step {
         }))
     }
 
+    // A refresh token that another client presents tells nothing of its own client's.
     fn end_family(family: FamilyId, request: &RefreshTokenRequest, found: &Found) -> Self {
-        let ended = found.families.get(&family).cloned().unwrap_or_default();
-        tracing::warn!(
-            client.id = %request.client_id,
-            "a spent refresh token was presented again; its family is ended"
-        );
-        let unknown_to_redis = request.refresh_token.clone();
+        let mut ended = found.families.get(&family).cloned().unwrap_or_default();
+        ended.retain(|record| record.client_id == request.client_id);
+        if !ended.is_empty() {
+            tracing::warn!(
+                client.id = %request.client_id,
+                "a spent refresh token was presented again; its family is ended"
+            );
+        }
+        let token = request.refresh_token.clone();
         Self::End {
             ended,
-            token: unknown_to_redis,
+            token,
             answer: Err(GrantError::InvalidGrant),
         }
     }
@@ -213,17 +217,25 @@ impl Put {
     }
 }
 
+// A spent refresh token ends what descends from it: it may have been rotated a moment ago.
 fn revoke(token: &TokenValue, found: &Found) -> Step {
-    let of_refresh = found
-        .by_refresh
-        .get(token)
-        .filter(|record| record.refresh_token.as_ref() == Some(token));
-    let ended = found.by_access.get(token).or(of_refresh).cloned();
+    let owed = found.ends.get(token);
+    let of_refresh = found.by_refresh.get(token);
+    let family = of_refresh
+        .map(|record| record.family)
+        .or(owed.map(|end| end.family));
+    let ended = match (found.by_access.get(token), of_refresh, family) {
+        (Some(record), _, _) => vec![record.clone()],
+        (None, Some(record), _) if record.refresh_token.as_ref() == Some(token) => {
+            vec![record.clone()]
+        }
+        (None, _, Some(family)) => found.families.get(&family).cloned().unwrap_or_default(),
+        (None, _, None) => Vec::new(),
+    };
     // A repeat after a failure finds the pair gone, but Redis may still have its access token.
-    let owed = found.ends.get(token).map(|end| end.access_token.clone());
-    let token = owed.unwrap_or_else(|| token.clone());
+    let token = owed.map_or(token, |end| &end.access_token).clone();
     Step::End {
-        ended: ended.into_iter().collect(),
+        ended,
         token,
         answer: Ok(()),
     }

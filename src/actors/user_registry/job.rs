@@ -22,6 +22,11 @@ pub(super) enum Job {
 }
 
 impl Job {
+    /// Whether it lists records for the console.
+    pub(super) fn is_page(&self) -> bool {
+        matches!(self, Self::ListUsers(_) | Self::ListClients(_))
+    }
+
     /// Asks the store and answers, unless nobody waits any more.
     pub(super) async fn run(self, truth: &Truth) {
         match self {

@@ -201,6 +201,7 @@ impl From<InsertError> for RegistryError {
 enum UserRegistryMessage {
     Job(Box<Job>),
     Landed(Landed<()>),
+    PagesLanded(Landed<()>),
     Fault,
 }
 
@@ -216,6 +217,8 @@ struct UserRegistryActor;
 struct State {
     truth: Truth,
     jobs: Batch<Job>,
+    /// Pages for the console may take long; nobody's login waits for them.
+    pages: Batch<Job>,
 }
 
 impl Actor for UserRegistryActor {
@@ -231,6 +234,7 @@ impl Actor for UserRegistryActor {
         Ok(State {
             truth,
             jobs: Batch::new(),
+            pages: Batch::new(),
         })
     }
 
@@ -241,25 +245,31 @@ impl Actor for UserRegistryActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
+            UserRegistryMessage::Job(job) if job.is_page() => state.pages.push(*job),
             UserRegistryMessage::Job(job) => state.jobs.push(*job),
             UserRegistryMessage::Landed(landed) => state.jobs.land(landed)?,
+            UserRegistryMessage::PagesLanded(landed) => state.pages.land(landed)?,
             #[expect(clippy::panic, reason = "asked for by a test of supervision")]
             UserRegistryMessage::Fault => panic!("fault injected"),
         }
-        state.take_off(myself);
+        state.take_off(&myself);
         Ok(())
     }
 }
 
 impl State {
-    fn take_off(&mut self, myself: ActorRef<UserRegistryMessage>) {
-        let Some(jobs) = self.jobs.take_off(usize::MAX) else {
-            return;
-        };
-        let truth = self.truth.clone();
-        let flight = async move {
-            join_all(jobs.into_iter().map(|job| job.run(&truth))).await;
-        };
-        launch(myself, flight, UserRegistryMessage::Landed);
+    fn take_off(&mut self, myself: &ActorRef<UserRegistryMessage>) {
+        if let Some(jobs) = self.jobs.take_off(usize::MAX) {
+            let flight = run_all(self.truth.clone(), jobs);
+            launch(myself.clone(), flight, UserRegistryMessage::Landed);
+        }
+        if let Some(pages) = self.pages.take_off(usize::MAX) {
+            let flight = run_all(self.truth.clone(), pages);
+            launch(myself.clone(), flight, UserRegistryMessage::PagesLanded);
+        }
     }
+}
+
+async fn run_all(truth: Truth, jobs: Vec<Job>) {
+    join_all(jobs.into_iter().map(|job| job.run(&truth))).await;
 }

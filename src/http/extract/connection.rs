@@ -24,11 +24,35 @@ impl Connection {
         let is_trusted = self
             .peer
             .is_none_or(|peer| trusted_proxies.iter().any(|net| net.contains(&peer)));
-        let forwarded = headers
-            .get("x-forwarded-proto")
-            .map(|value| value.as_bytes() == b"https");
-        is_trusted && forwarded.unwrap_or(true)
+        is_trusted && forwarded_scheme(headers).is_none_or(|scheme| scheme == "https")
     }
+}
+
+// The scheme by which the nearest proxy was called: the last of `Forwarded` (RFC 7239 §5.4) or of
+// `X-Forwarded-Proto`. `None` if no proxy tells; whatever cannot be read is no `https`.
+fn forwarded_scheme(headers: &HeaderMap) -> Option<String> {
+    let last = |name: &str| {
+        let value = headers.get_all(name).iter().next_back()?;
+        let text = value.to_str().unwrap_or_default();
+        Some(
+            text.rsplit(',')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase(),
+        )
+    };
+    let Some(element) = last("forwarded") else {
+        return last("x-forwarded-proto");
+    };
+    let mut pairs = element
+        .split(';')
+        .filter_map(|pair| pair.trim().split_once('='));
+    let proto = pairs.find(|(name, _)| *name == "proto");
+    proto.map_or_else(
+        || last("x-forwarded-proto"),
+        |(_, scheme)| Some(scheme.trim_matches('"').to_owned()),
+    )
 }
 
 #[cfg(test)]
@@ -49,6 +73,15 @@ mod tests {
         assert!(!from("10.1.2.3").is_secure(&headers, &proxies));
         headers.insert("x-forwarded-proto", "https".parse().unwrap());
         assert!(!from("192.0.2.1").is_secure(&headers, &proxies));
+        headers.append("x-forwarded-proto", "https, http".parse().unwrap());
+        assert!(!from("10.1.2.3").is_secure(&headers, &proxies));
+        headers.insert("forwarded", "for=192.0.2.1;proto=https".parse().unwrap());
+        assert!(from("10.1.2.3").is_secure(&headers, &proxies));
+        headers.insert(
+            "forwarded",
+            "proto=https, for=1;proto=\"http\"".parse().unwrap(),
+        );
+        assert!(!from("10.1.2.3").is_secure(&headers, &proxies));
         assert!(
             Connection {
                 peer: None,

@@ -9,10 +9,11 @@ use warp::reply::{Reply, Response};
 
 use crate::actors::management::error::ManagementError;
 use crate::domain::error::RecordError;
-use crate::http::error::{Chain, OAuthError, no_store};
+use crate::http::error::{OAuthError, no_store};
 use crate::http::pages::Pages;
 use crate::http::pages::view::ProblemPage;
 use crate::http::wire::problem::Problem;
+use crate::telemetry::chain::Chain;
 
 /// An answer that says no. Its text is one of our constants, never the client's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
