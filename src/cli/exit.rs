@@ -8,8 +8,8 @@ use thiserror::Error;
 use super::api::error::ApiError;
 use super::connection::ConnectionError;
 use super::input::InputError;
-use super::output;
-use crate::sentinel::error::{RunError, StartError};
+use super::output::{self, printable};
+use crate::sentinel::error::{RunError, StartError, in_full};
 use crate::settings::fault::SettingsError;
 use crate::telemetry;
 
@@ -66,6 +66,16 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// What people are told: one line, but for settings, which have one for each fault.
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Settings(error) | Self::Connection(ConnectionError::Settings(error)) => {
+                error.faults.iter().map(ToString::to_string).collect()
+            }
+            other => vec![in_full(other)],
+        }
+    }
+
     fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Log(_) | Self::Unfit => CONFIGURATION,
@@ -105,9 +115,8 @@ pub(super) fn report(ended: Result<(), Failure>) -> ExitCode {
     let Err(failure) = ended else {
         return ExitCode::SUCCESS;
     };
-    // Settings have one fault a line; each line says whose it is.
-    for line in failure.to_string().lines() {
-        output::complain(&format!("sentinel: {line}"));
+    for line in failure.lines() {
+        output::complain(&format!("sentinel: {}", printable(&line)));
     }
     ExitCode::from(failure.exit_code())
 }

@@ -3,13 +3,13 @@
 //! Nothing is made or changed: no index, no certificate, no file. What does not live here: whether
 //! the settings themselves are good (`settings`).
 
-use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future;
 use time::format_description::well_known::Rfc3339;
 
+use super::error::in_full;
 use crate::clock::Clock;
 use crate::http::pages::Pages;
 use crate::server::tls::Loaded;
@@ -187,19 +187,6 @@ impl From<OpenError> for CheckFault {
             OpenError::Duplicates(_) | OpenError::Unusable(_) => Self::Configuration(text),
         }
     }
-}
-
-/// An error with its causes, on one line. Some repeat what the one above them says.
-fn in_full(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |&error| error.source());
-    causes.fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        if text.contains(&cause) {
-            text
-        } else {
-            format!("{text}: {cause}")
-        }
-    })
 }
 
 #[cfg(test)]

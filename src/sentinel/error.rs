@@ -1,8 +1,9 @@
 //! Why we did not start, or stopped; and the exit code that says so.
 
+use std::error::Error;
 use std::io;
 
-use thiserror::Error;
+use thiserror::Error as ThisError;
 
 use crate::actors::management::error::ManagementError;
 use crate::http::pages::PagesError;
@@ -18,7 +19,7 @@ const UNAVAILABLE: u8 = 69;
 const SOFTWARE: u8 = 70;
 
 /// Why the server did not start.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 pub enum StartError {
     /// A setting does not fit the rest.
     #[error("{0}")]
@@ -30,14 +31,19 @@ pub enum StartError {
     #[error("the store failed at start")]
     StoreFailed(#[from] StoreError),
     /// The certificate or its key cannot be used.
-    #[error(transparent)]
+    #[error("SENTINEL_TLS_CERT, SENTINEL_TLS_KEY: the pair cannot be used")]
     Tls(#[from] TlsError),
     /// A template cannot be used.
-    #[error(transparent)]
+    #[error("SENTINEL_TEMPLATES: the templates cannot be used")]
     Pages(#[from] PagesError),
-    /// The address cannot be listened on.
-    #[error("SENTINEL_LISTEN: {0}")]
-    Bind(#[from] BindError),
+    /// An address cannot be listened on.
+    #[error("{setting}: the address cannot be listened on")]
+    Bind {
+        /// The setting that gives it.
+        setting: &'static str,
+        /// Why not.
+        source: BindError,
+    },
     /// The system does not tell the address it gave.
     #[error("the address of the listener is unknown")]
     Address(#[source] io::Error),
@@ -60,6 +66,20 @@ pub enum StartError {
     },
 }
 
+/// An error with its causes, on one line. Some repeat what the one above them says.
+pub(crate) fn in_full(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    let text = causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    });
+    text.lines().collect::<Vec<_>>().join(" ")
+}
+
 impl StartError {
     /// The exit code of a process that ends with it.
     pub fn exit_code(&self) -> u8 {
@@ -72,7 +92,7 @@ impl StartError {
             | Self::Store(OpenError::Duplicates(_) | OpenError::Unusable(_))
             | Self::Tls(_)
             | Self::Pages(_)
-            | Self::Bind(_)
+            | Self::Bind { .. }
             | Self::Address(_)
             | Self::DevFile { .. } => CONFIGURATION,
         }
@@ -80,7 +100,7 @@ impl StartError {
 }
 
 /// Why a running server ended.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 pub enum RunError {
     /// It did not begin.
     #[error(transparent)]

@@ -59,6 +59,8 @@ pub struct Listening {
     metrics: Option<Listener>,
     /// The address, with the real port.
     pub address: ListenAddress,
+    /// The address for metrics, likewise.
+    pub metrics_address: Option<ListenAddress>,
 }
 
 impl Sentinel {
@@ -103,19 +105,22 @@ impl Sentinel {
     /// Binds the configured listener, and the one for metrics if there is one.
     ///
     /// # Errors
-    /// [`StartError::Bind`].
+    /// [`StartError::Bind`], [`StartError::Address`].
     pub async fn listen(&self) -> Result<Listening, StartError> {
         let settings = &self.0.settings;
-        let listener = Listener::bind(&settings.server.listen).await?;
-        let address = listener.local_address().map_err(StartError::Address)?;
-        let metrics = match settings.metrics_listen {
-            Some(address) => Some(Listener::bind(&ListenAddress::Tcp(address)).await?),
-            None => None,
+        let (listener, address) = bind("SENTINEL_LISTEN", &settings.server.listen).await?;
+        let (metrics, metrics_address) = match settings.metrics_listen.map(ListenAddress::Tcp) {
+            Some(wanted) => {
+                let (listener, address) = bind("SENTINEL_METRICS_LISTEN", &wanted).await?;
+                (Some(listener), Some(address))
+            }
+            None => (None, None),
         };
         Ok(Listening {
             listener,
             metrics,
             address,
+            metrics_address,
         })
     }
 
@@ -257,4 +262,15 @@ impl Sentinel {
             tree.stop(STOP_LIMIT).await;
         }
     }
+}
+
+/// Binds the address of a setting; tells the address that it got.
+async fn bind(
+    setting: &'static str,
+    address: &ListenAddress,
+) -> Result<(Listener, ListenAddress), StartError> {
+    let bound = Listener::bind(address).await;
+    let listener = bound.map_err(|source| StartError::Bind { setting, source })?;
+    let address = listener.local_address().map_err(StartError::Address)?;
+    Ok((listener, address))
 }
