@@ -5,7 +5,7 @@ use warp::Filter;
 use super::exit::Failure;
 use super::flags::ServerFlags;
 use super::output;
-use super::serve::prepare;
+use super::serve::{note_metrics, prepare};
 use super::signals::{CutShort, Signals};
 use crate::sentinel::Sentinel;
 use crate::sentinel::dev::DevFacts;
@@ -24,6 +24,7 @@ pub(super) async fn dev(flags: ServerFlags) -> Result<(), Failure> {
     let (sentinel, facts) = Sentinel::start_dev(settings.clone()).await?;
     let signals = Signals::listen().map_err(Failure::Runtime)?;
     let listening = sentinel.listen().await?;
+    note_metrics(&listening);
     let demo = warp::path!("endpoint")
         .and(warp::get())
         .and(sentinel.require_oauth())

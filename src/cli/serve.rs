@@ -3,7 +3,7 @@
 use super::exit::Failure;
 use super::flags::ServerFlags;
 use super::signals::{CutShort, Signals};
-use crate::sentinel::Sentinel;
+use crate::sentinel::{Listening, Sentinel};
 use crate::settings::load::Loaded;
 use crate::settings::sources::{Mode, Sources};
 use crate::settings::{LogFormat, Settings};
@@ -19,6 +19,7 @@ pub(super) async fn serve(flags: ServerFlags) -> Result<(), Failure> {
     let signals = Signals::listen().map_err(Failure::Runtime)?;
     let listening = sentinel.listen().await?;
     tracing::info!(address = %listening.address, "listening");
+    note_metrics(&listening);
     let routes = sentinel.routes();
     let handle = sentinel.clone();
     let ended = signals
@@ -30,6 +31,13 @@ pub(super) async fn serve(flags: ServerFlags) -> Result<(), Failure> {
     ended
         .map_err(|CutShort| Failure::CutShort)?
         .map_err(Failure::from)
+}
+
+/// Tells where the metrics are: the system may have chosen the port.
+pub(super) fn note_metrics(listening: &Listening) {
+    if let Some(address) = &listening.metrics_address {
+        tracing::info!(%address, "listening for metrics");
+    }
 }
 
 /// Loads the settings and begins the log, which hears of what should not stay so.
