@@ -99,14 +99,25 @@ fn welcome(settings: &Settings, facts: &DevFacts, address: &str) -> String {
     };
     format!(
         "This server is for development only: anyone knows its user jonas and the password pass.\n\
-         \n\
+         {}\n\
          Console:  {console}\n\
          \n\
          Get a token, then use it in place of TOKEN:\n\
          \n\
          {token}\n\
-         curl {curl}-H \"Authorization: Bearer TOKEN\" {origin}/endpoint\n"
+         curl {curl}-H \"Authorization: Bearer TOKEN\" {origin}/endpoint\n",
+        exposure(settings)
     )
+}
+
+/// What is to be said when other machines can reach a server whose password anyone knows.
+fn exposure(settings: &Settings) -> &'static str {
+    match &settings.server.listen {
+        ListenAddress::Tcp(address) if !address.ip().is_loopback() => {
+            "Other machines can reach it: listen on 127.0.0.1 unless you mean that.\n"
+        }
+        ListenAddress::Tcp(_) | ListenAddress::Unix(_) => "",
+    }
 }
 
 fn credentials(settings: &Settings, facts: &DevFacts) -> String {
@@ -154,6 +165,7 @@ mod tests {
     #[test]
     fn the_lines_of_the_documents_are_filled_in() {
         let text = text(&[], "127.0.0.1:5000");
+        assert!(!text.contains("Other machines"), "{text}");
         for line in [
             "Console:  https://localhost:5000/oauth/management",
             "username: admin",
@@ -193,6 +205,7 @@ mod tests {
             text.contains("https://192.0.2.7:5000/oauth/token"),
             "{text}"
         );
+        assert!(text.contains("\nOther machines can reach it"), "{text}");
     }
 
     #[test]
