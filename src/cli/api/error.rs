@@ -79,7 +79,7 @@ impl ApiError {
             return Self::NotTheApi { url, status };
         };
         let detail: String = problem.detail.chars().take(LONGEST_DETAIL).collect();
-        let detail = printable(&detail);
+        let detail = printable(detail.trim_end_matches('.'));
         match status {
             StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable { detail },
             StatusCode::CONFLICT => Self::Refused {
@@ -158,7 +158,7 @@ mod tests {
             (401, String::new(), "--username"),
             (
                 409,
-                problem(409, "the name is taken"),
+                problem(409, "the name is taken."),
                 "is taken; choose another name",
             ),
             (
