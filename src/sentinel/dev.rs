@@ -1,7 +1,7 @@
 //! What `sentinel dev` adds: a user, a client, and console credentials, kept in its data folder.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -109,21 +109,29 @@ fn kept_credentials(data_dir: &Path) -> Result<ManagementSettings, StartError> {
         path: path.display().to_string(),
         reason,
     };
-    let kept = match fs::read(&path) {
-        Ok(text) => serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            make_credentials(data_dir, &path).map_err(|error| unusable(error.to_string()))?
-        }
-        Err(error) => return Err(unusable(error.to_string())),
-    };
-    let KeptCredentials { username, password } = kept;
+    let text = kept_text(data_dir, &path).map_err(|error| unusable(error.to_string()))?;
+    // The parser's words may quote the file, and with it the password.
+    let kept: KeptCredentials = serde_json::from_slice(&text).map_err(|_| {
+        unusable("it does not hold username and password; remove it, and new ones are made".into())
+    })?;
     Ok(ManagementSettings {
-        username,
-        password: Secret::new(password),
+        username: kept.username,
+        password: Secret::new(kept.password),
     })
 }
 
-fn make_credentials(data_dir: &Path, path: &Path) -> std::io::Result<KeptCredentials> {
+fn kept_text(data_dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make_credentials(data_dir, path)?;
+            fs::read(path)
+        }
+        read => read,
+    }
+}
+
+/// Puts new credentials at `path`, whole or not at all, unless others were put there meanwhile.
+fn make_credentials(data_dir: &Path, path: &Path) -> io::Result<()> {
     let made = KeptCredentials {
         username: "admin".to_owned(),
         password: random::password(CONSOLE_PASSWORD_LENGTH)
@@ -134,12 +142,21 @@ fn make_credentials(data_dir: &Path, path: &Path) -> std::io::Result<KeptCredent
         .recursive(true)
         .mode(0o700)
         .create(data_dir)?;
+    // One of this process alone; what an earlier one of the same number left is of no use.
+    let draft = path.with_extension(format!("draft-{}", std::process::id()));
     let mut file = fs::OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(0o600)
-        .open(path)?;
+        .open(&draft)?;
     file.write_all(&serde_json::to_vec_pretty(&made)?)?;
     file.sync_all()?;
-    Ok(made)
+    // A rename would take away what another process has just put there.
+    let linked = match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    };
+    fs::remove_file(&draft)?;
+    linked
 }
