@@ -8,6 +8,7 @@
 
 mod architecture;
 mod client_authentication;
+mod commands;
 mod http;
 mod protected_endpoint;
 mod raw;
