@@ -16,11 +16,12 @@ mod verify;
 
 use std::sync::Arc;
 
+use futures_util::future::ready;
 use ipnet::IpNet;
 use warp::filters::BoxedFilter;
-use warp::filters::path::FullPath;
+use warp::filters::path::Peek;
 use warp::reply::Response;
-use warp::{Filter, Rejection, Reply};
+use warp::{Filter, Rejection, Reply, reject};
 
 use crate::actors::management::Management;
 use crate::actors::token_cache::TokenCache;
@@ -65,22 +66,22 @@ pub struct Surface {
 
 /// Every endpoint of ours. What is not ours is rejected, so that other routes may follow.
 pub fn routes(handles: &Handles, surface: &Surface) -> BoxedFilter<(Response,)> {
-    let verify = verify::verify(&surface.verify_path, handles.caches.clone());
-    let health = health::health(handles.registry.clone(), handles.caches.clone());
-    let mut routes = verify.or(health).unify().boxed();
-    if let Some(path) = &surface.token_path {
-        let token = token::token(path, handles.issuer.clone());
-        routes = token.or(routes).unify().boxed();
+    let mut others = health::health(handles.registry.clone(), handles.caches.clone());
+    if let Some(path) = &surface.error_path {
+        let error_page = error_page::error_page(path, &surface.error_page, handles.pages.clone());
+        others = others.or(error_page).unify().boxed();
     }
     if let Some(path) = &surface.management_path {
         let console = management::console(path, handles, surface);
-        routes = routes.or(console).unify().boxed();
+        others = others.or(console).unify().boxed();
     }
-    if let Some(path) = &surface.error_path {
-        let error_page = error_page::error_page(path, &surface.error_page, handles.pages.clone());
-        routes = routes.or(error_page).unify().boxed();
+    if let Some(path) = &surface.token_path {
+        let token = token::token(path, handles.issuer.clone());
+        others = token.or(others).unify().boxed();
     }
-    routes
+    // It is asked most by far: the first to be tried, and behind no box of the others.
+    let verify = verify::verify(&surface.verify_path, handles.caches.clone());
+    verify.or(others).unify().boxed()
 }
 
 /// Health and metrics, for a listener of their own.
@@ -92,14 +93,20 @@ pub fn operations(handles: &Handles) -> BoxedFilter<(Response,)> {
     health.or(metrics).unify().boxed()
 }
 
-/// Matches a whole path such as `/oauth/token`, without a closing slash.
-fn exact_path(path: &str) -> BoxedFilter<()> {
-    path_prefix(path)
-        .and(warp::path::end())
-        .and(warp::path::full())
-        .and_then(refuse_closing_slash)
+/// Matches a whole path such as `/oauth/token`. With a closing slash it is another path: a proxy
+/// that guards the one would miss the other.
+fn exact_path(path: &str) -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
+    let path: Arc<str> = path.trim_matches('/').into();
+    warp::path::peek()
+        .and_then(move |rest: Peek| {
+            let is_match = rest.as_str() == &*path;
+            ready(if is_match {
+                Ok(())
+            } else {
+                Err(reject::not_found())
+            })
+        })
         .untuple_one()
-        .boxed()
 }
 
 /// Matches a path such as `/oauth/management` and what is below it.
@@ -111,15 +118,42 @@ fn path_prefix(path: &str) -> BoxedFilter<()> {
     })
 }
 
-// warp takes `/oauth/token/` for `/oauth/token`; a proxy that guards the one would miss the other.
-async fn refuse_closing_slash(path: FullPath) -> Result<(), Rejection> {
-    if path.as_str().len() > 1 && path.as_str().ends_with('/') {
-        return Err(warp::reject::not_found());
-    }
-    Ok(())
-}
-
 /// Turns what a handler returns into a response.
 fn respond(reply: impl Reply) -> Response {
     reply.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::Empty;
+    use tower_service::Service;
+    use warp::http::{Request, StatusCode};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_whole_path_matches_below_any_prefix_and_nothing_else_does() {
+        let own = exact_path("/oauth/token").map(|| "ours");
+        let below = warp::path("api").and(own.clone());
+        let mut service = warp::service(own.or(below));
+        let rows = [
+            ("/oauth/token", true),
+            ("/oauth/token/", false),
+            ("/oauth/token?query", true),
+            ("/api/oauth/token", true),
+            ("/", false),
+            ("/oauth", false),
+            ("/oauth/token//", false),
+            ("/oauth/tokens", false),
+            ("/oauth/token/more", false),
+            ("//oauth/token", false),
+            ("/OAuth/token", false),
+        ];
+        for (target, is_match) in rows {
+            let request = Request::get(target).body(Empty::<Bytes>::new()).unwrap();
+            let status = service.call(request).await.unwrap().status();
+            assert_eq!(status == StatusCode::OK, is_match, "{target}: {status}");
+        }
+    }
 }
