@@ -3,6 +3,8 @@
 //!
 //! Any method is answered, since some proxies ask with that of the request they guard.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -69,10 +71,8 @@ fn describe(grant: &Grant) -> Response {
     };
     if let Some(user) = &grant.user {
         set("x-user-id", &user.id.to_string());
-        set(
-            "x-username",
-            &utf8_percent_encode(&user.username, HEADER_UNSAFE).to_string(),
-        );
+        let username = utf8_percent_encode(&user.username, HEADER_UNSAFE);
+        set("x-username", &Cow::from(username));
     }
     set("x-client-id", grant.client_id.as_str());
     set("x-scope", &grant.scope.to_string());
