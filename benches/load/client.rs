@@ -1,0 +1,116 @@
+//! HTTP/1.1 over TLS, one keep-alive connection at a time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use warp_sentinel::sentinel::dev;
+
+use super::Outcome;
+use super::process::Process;
+
+/// A connection to a server. Dropping it closes it.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    _driver: JoinSet<()>,
+}
+
+impl Connection {
+    /// Connects to `process` and trusts its certificate alone.
+    ///
+    /// # Errors
+    /// What TCP, TLS or HTTP says.
+    pub(crate) async fn open(process: &Process) -> Outcome<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(process.certificate())?)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(process.address).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from("localhost")?;
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            // Its error is that of the request under way as well.
+            let _ = connection.await;
+        });
+        Ok(Self {
+            sender,
+            _driver: driver,
+        })
+    }
+
+    /// Opens `count` connections.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub(crate) async fn open_many(process: &Process, count: usize) -> Outcome<Vec<Self>> {
+        let mut connections = Vec::with_capacity(count);
+        for _ in 0..count {
+            connections.push(Self::open(process).await?);
+        }
+        Ok(connections)
+    }
+
+    /// `GET /oauth/verify`, answered with 204.
+    ///
+    /// # Errors
+    /// Another answer, or none.
+    pub(crate) async fn verify(&mut self, authorization: &str) -> Outcome<()> {
+        let request = Request::get("/oauth/verify")
+            .header(HOST, "localhost")
+            .header(AUTHORIZATION, authorization)
+            .body(Full::default())?;
+        self.send(request, StatusCode::NO_CONTENT).await?;
+        Ok(())
+    }
+
+    /// A password grant of `client_id`; its access token.
+    ///
+    /// # Errors
+    /// Another answer than a token, or none.
+    pub(crate) async fn grant(&mut self, client_id: &str) -> Outcome<String> {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "password")
+            .append_pair("client_id", client_id)
+            .append_pair("username", dev::USERNAME)
+            .append_pair("password", dev::PASSWORD)
+            .finish();
+        let request = Request::post("/oauth/token")
+            .header(HOST, "localhost")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.into())?;
+        let body = self.send(request, StatusCode::OK).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&body)?;
+        let token = answer["access_token"].as_str();
+        Ok(token.ok_or("an answer without a token")?.to_owned())
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>, wanted: StatusCode) -> Outcome<Bytes> {
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        if status == wanted {
+            Ok(body)
+        } else {
+            Err(format!("the server answered {status} in place of {wanted}").into())
+        }
+    }
+}

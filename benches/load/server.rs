@@ -1,0 +1,106 @@
+//! What the started processes do: serve, until their standard input ends.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use warp::Filter;
+use warp::http::StatusCode;
+use warp_sentinel::clock::Clock;
+use warp_sentinel::server::accept::Server;
+use warp_sentinel::server::limits::Limits;
+use warp_sentinel::server::listener::Listener;
+use warp_sentinel::server::tls::Loaded;
+use warp_sentinel::settings::sources::{ConfigSource, Mode, Sources};
+use warp_sentinel::settings::{ListenAddress, Settings};
+use warp_sentinel::telemetry::{self, LineFormat};
+use warp_sentinel::{Sentinel, telemetry::metrics};
+
+use super::Outcome;
+use super::process::Role;
+
+/// Serves in `role`. The first line on standard output is the address and the client.
+///
+/// # Errors
+/// Why it does not start.
+pub(crate) fn run(role: &Role) -> Outcome<()> {
+    telemetry::start("info", LineFormat::Text)?;
+    metrics::install()?;
+    let settings = settings(role)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        match role {
+            Role::Floor => serve_floor(&settings).await,
+            Role::Embedded | Role::MongoDb(_) => serve_tokens(settings).await,
+        }
+    })
+}
+
+fn settings(role: &Role) -> Outcome<Settings> {
+    let mut flags = HashMap::from([
+        ("SENTINEL_LISTEN", "127.0.0.1:0"),
+        ("SENTINEL_DATA_DIR", "data"),
+        ("SENTINEL_TLS", "adhoc"),
+        ("SENTINEL_BCRYPT_COST", "12"),
+    ]);
+    if let Role::MongoDb(stores) = role {
+        flags.extend([
+            ("SENTINEL_STORE", "mongodb"),
+            ("SENTINEL_MONGO_URI", &stores.mongo_uri),
+            ("SENTINEL_MONGO_DBNAME", &stores.database),
+            ("SENTINEL_REDIS_URL", &stores.redis_url),
+        ]);
+    }
+    let sources = Sources {
+        mode: Mode::Dev,
+        flags: flags
+            .into_iter()
+            .map(|(name, value)| (name, value.to_owned()))
+            .collect(),
+        environment: Vec::new(),
+        config: ConfigSource::Optional("sentinel.toml".into()),
+    };
+    Ok(Settings::load(&sources)?.settings)
+}
+
+async fn serve_tokens(settings: Settings) -> Outcome<()> {
+    let (sentinel, facts) = Sentinel::start_dev(settings).await?;
+    let listening = sentinel.listen().await?;
+    announce(&listening.address, &facts.client_id)?;
+    Ok(sentinel
+        .run(listening, sentinel.routes(), end_of_input())
+        .await?)
+}
+
+async fn serve_floor(settings: &Settings) -> Outcome<()> {
+    let loaded = Loaded::from_settings(&settings.server.tls, None, &Clock::default())?;
+    let server = Server {
+        listener: Listener::bind(&settings.server.listen).await?,
+        tls: loaded.map(|loaded| Arc::clone(&loaded.certificates)),
+        limits: Limits::of_this_process(),
+    };
+    announce(&server.listener.local_address()?, "")?;
+    let route = warp::path!("oauth" / "verify").map(|| StatusCode::NO_CONTENT);
+    let service = warp::service(route);
+    server.serve(move |_| service, end_of_input()).await;
+    Ok(())
+}
+
+fn announce(address: &ListenAddress, client_id: &str) -> Outcome<()> {
+    let ListenAddress::Tcp(address) = address else {
+        return Err("the listener is not on TCP".into());
+    };
+    println!("{address} {client_id}");
+    Ok(())
+}
+
+async fn end_of_input() {
+    let (end, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        // Nothing is ever sent: whatever comes back means that the bench is gone.
+        let _ = std::io::stdin().read(&mut [0]);
+        let _ = end.send(());
+    });
+    let _ = ended.await;
+}
