@@ -1,7 +1,7 @@
 //! `require_oauth` and `require_oauth_scopes`: guard other programs' routes (RFC 6750).
 //!
 //! Unlike our own endpoints these reject, so that a program's other routes are tried.
-//! `Sentinel::serve` answers the rejection; who composes by hand adds [`super::error::recover`].
+//! `Sentinel::serve` answers the rejection; who composes by hand adds [`super::error::recovery::recover`].
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use warp::filters::BoxedFilter;
 use warp::http::HeaderMap;
 use warp::{Filter, Rejection};
 
-use super::error::BearerError;
+use super::error::bearer::BearerError;
 use super::extract::bearer;
 use crate::actors::token_cache::TokenCache;
 use crate::domain::scope::Scope;

@@ -12,7 +12,7 @@ use warp::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use warp::http::{HeaderMap, StatusCode};
 use warp::reply::{Reply, Response};
 
-use super::error::BearerError;
+use super::error::bearer::BearerError;
 use super::exact_path;
 use super::extract::form::Form;
 use super::protect;

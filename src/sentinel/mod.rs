@@ -20,7 +20,7 @@ use crate::actors::supervisor::Tree;
 use crate::clock::Clock;
 use crate::domain::scope::Scope;
 use crate::domain::token::Grant;
-use crate::http::error::recover;
+use crate::http::error::recovery::recover;
 use crate::http::{self, Handles, Surface, protect};
 use crate::server::accept::Server;
 use crate::server::limits::Limits;

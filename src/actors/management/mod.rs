@@ -5,14 +5,14 @@
 
 pub mod error;
 
-use std::time::Duration;
+mod actor;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::time::Duration;
 
 use crate::actors::handle::{Call, Handle, within};
 use crate::actors::password_pool::PasswordPool;
+use crate::actors::supervisor::Child;
 use crate::actors::supervisor::picture::{ActorPicture, Picture};
-use crate::actors::supervisor::{Child, Fault};
 use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::user_registry::{Page, UserRegistry};
 use crate::clock::Clock;
@@ -22,6 +22,7 @@ use crate::crypto::secret::{self, ClientSecret};
 use crate::domain::client::{Client, ClientId, ClientRegistration, ClientType};
 use crate::domain::token::TokenValue;
 use crate::domain::user::{self, NewUser, Password, PasswordHash, User, UserId};
+use actor::{ManagementActor, ManagementMessage};
 use error::ManagementError;
 
 /// The longest a caller waits for the actor itself.
@@ -258,69 +259,5 @@ impl Management {
         message: impl FnOnce(Call<[u8; 32], A>) -> ManagementMessage,
     ) -> Result<A, ManagementError> {
         Ok(self.handle.ask(digest, within(DEADLINE), message).await?)
-    }
-}
-
-enum ManagementMessage {
-    IsVerified(Call<[u8; 32], bool>),
-    Verified(Call<[u8; 32], ()>),
-    Fault,
-}
-
-impl Fault for ManagementMessage {
-    fn fault() -> Self {
-        Self::Fault
-    }
-}
-
-#[derive(Clone)]
-struct ManagementActor;
-
-/// The digest of the password that bcrypt last found good.
-#[derive(Default)]
-struct State {
-    verified: Option<[u8; 32]>,
-}
-
-impl Actor for ManagementActor {
-    type Msg = ManagementMessage;
-    type State = State;
-    type Arguments = ();
-
-    async fn pre_start(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        (): (),
-    ) -> Result<State, ActorProcessingErr> {
-        Ok(State::default())
-    }
-
-    async fn handle(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        message: Self::Msg,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        match message {
-            ManagementMessage::IsVerified(call) => state.is_verified(call),
-            ManagementMessage::Verified(call) => state.remember(call),
-            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
-            ManagementMessage::Fault => panic!("fault injected"),
-        }
-        Ok(())
-    }
-}
-
-impl State {
-    fn is_verified(&self, call: Call<[u8; 32], bool>) {
-        let known = self
-            .verified
-            .is_some_and(|own| secret::equal(&own, &call.request));
-        call.answer(known);
-    }
-
-    fn remember(&mut self, call: Call<[u8; 32], ()>) {
-        self.verified = Some(call.request);
-        call.answer(());
     }
 }

@@ -12,7 +12,8 @@ use time::OffsetDateTime;
 
 use super::found::Found;
 use super::plan::{Decider, Plan, Step, issued};
-use super::{IssueError, IssuedTokens, Job, TokenPolicy};
+use super::request::{IssuedTokens, TokenPolicy};
+use super::{IssueError, Job};
 use crate::actors::token_cache::TokenCache;
 use crate::clock::Clock;
 use crate::domain::token::{EndedToken, TokenValue};

@@ -4,6 +4,7 @@
 //! what was in the air is finished and answered.
 
 pub mod error;
+pub mod request;
 
 mod flight;
 mod found;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use time::OffsetDateTime;
 
 use super::batch::{Batch, Landed, launch};
 use super::handle::{AskError, Call, Handle, within};
@@ -22,7 +22,7 @@ use super::supervisor::{Child, Fault};
 use super::token_cache::TokenCache;
 use super::user_registry::UserRegistry;
 use crate::clock::Clock;
-use crate::domain::client::{Client, ClientId, GrantType, SecretHash};
+use crate::domain::client::{Client, ClientId, GrantType};
 use crate::domain::error::GrantError;
 use crate::domain::grant::password::{self, PasswordRequest};
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
@@ -32,65 +32,12 @@ use crate::domain::user::{Password, PasswordHash, UserId};
 use crate::stores::Truth;
 use error::IssueError;
 use flight::Flight;
+use request::{ClientCredentials, IssuedTokens, TokenPolicy, TokenRequest};
 
 /// The longest a caller waits for a write.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Most calls in flight.
 const BOUND: usize = 1_024;
-
-/// How a client named itself, and by which secret it authenticates (RFC 6749 §2.3).
-#[derive(Clone, Debug)]
-pub struct ClientCredentials {
-    /// Its identifier.
-    pub client_id: ClientId,
-    /// The hash of the secret it sent, if it sent any.
-    pub secret: Option<SecretHash>,
-}
-
-/// A token request as the endpoint read it, not yet checked against any record.
-#[derive(Clone, Debug)]
-pub enum TokenRequest {
-    /// `grant_type=password` (RFC 6749 §4.3.2).
-    Password {
-        /// The resource owner's name.
-        username: String,
-        /// The resource owner's password.
-        password: Password,
-        /// The scope asked for.
-        scope: Scope,
-    },
-    /// `grant_type=refresh_token` (RFC 6749 §6).
-    RefreshToken {
-        /// The refresh token as sent; `None` when it cannot be one of ours.
-        refresh_token: Option<TokenValue>,
-        /// The scope asked for.
-        scope: Scope,
-    },
-}
-
-/// A successful answer (RFC 6749 §5.1).
-#[derive(Clone, Debug)]
-pub struct IssuedTokens {
-    /// The access token.
-    pub access_token: TokenValue,
-    /// The refresh token.
-    pub refresh_token: Option<TokenValue>,
-    /// When the access token ends.
-    pub expires_at: OffsetDateTime,
-    /// How long that is from now.
-    pub expires_in: Duration,
-    /// What it allows.
-    pub scope: Scope,
-}
-
-/// How long tokens live.
-#[derive(Clone, Copy, Debug)]
-pub struct TokenPolicy {
-    /// Access tokens.
-    pub access_lifetime: Duration,
-    /// Refresh tokens, from the login on, however often they are rotated; `None` is for ever.
-    pub refresh_lifetime: Option<Duration>,
-}
 
 /// Issues, rotates and revokes tokens.
 #[derive(Clone)]

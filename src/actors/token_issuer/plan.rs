@@ -5,7 +5,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::found::Found;
-use super::{Issue, IssueError, IssuedTokens, Job, TokenPolicy};
+use super::request::{IssuedTokens, TokenPolicy};
+use super::{Issue, IssueError, Job};
 use crate::crypto::random;
 use crate::domain::error::GrantError;
 use crate::domain::grant::refresh_token::{self, Decision, RefreshTokenRequest};

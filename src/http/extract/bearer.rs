@@ -5,7 +5,7 @@ use warp::http::HeaderMap;
 use warp::http::header::AUTHORIZATION;
 
 use crate::domain::token::TokenValue;
-use crate::http::error::BearerError;
+use crate::http::error::bearer::BearerError;
 
 /// Reads the token.
 ///

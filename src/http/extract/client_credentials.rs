@@ -5,7 +5,7 @@ use warp::http::HeaderMap;
 
 use super::basic_auth::BasicAuth;
 use super::form::{Form, decode};
-use crate::actors::token_issuer::ClientCredentials;
+use crate::actors::token_issuer::request::ClientCredentials;
 use crate::crypto::secret::hash_client_secret;
 use crate::domain::client::ClientId;
 use crate::http::error::OAuthError;

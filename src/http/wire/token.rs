@@ -3,7 +3,7 @@
 use serde::Serialize;
 use warp::reply::{Reply, Response};
 
-use crate::actors::token_issuer::IssuedTokens;
+use crate::actors::token_issuer::request::IssuedTokens;
 use crate::http::error::no_store;
 
 /// The answer; its members stand in the order of Flask-Sentinel's.

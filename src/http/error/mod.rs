@@ -1,18 +1,17 @@
-//! The one place that turns errors into answers: RFC 6749 §5.2 JSON, RFC 6750 §3 challenges, and
-//! the root `recover`.
+//! The one place that turns errors into answers: RFC 6749 §5.2 JSON here, RFC 6750 §3 challenges in
+//! `bearer`, and the root `recover` in `recovery`.
 
-use std::convert::Infallible;
+pub mod bearer;
+pub mod recovery;
 
 use serde::Serialize;
 use warp::http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA, RETRY_AFTER,
+    ALLOW, CACHE_CONTROL, CONNECTION, HeaderName, HeaderValue, PRAGMA, RETRY_AFTER,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use warp::http::{Method, StatusCode};
-use warp::reject::{Reject, Rejection};
 use warp::reply::{Reply, Response};
 
-use crate::actors::token_cache::CacheError;
 use crate::actors::token_issuer::error::IssueError;
 use crate::domain::error::GrantError;
 use crate::telemetry::chain::Chain;
@@ -249,149 +248,6 @@ pub fn no_store(mut response: Response) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-/// Why a protected resource was refused (RFC 6750 §3). `require_oauth` rejects with it, and the
-/// server's own recovery turns it into the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BearerError {
-    /// No bearer token was sent, so no error code is told.
-    Missing,
-    /// The `Authorization` header is malformed or was sent twice.
-    InvalidRequest,
-    /// The token is unknown, ended or expired.
-    InvalidToken,
-    /// The token does not allow this; it would take this scope. Empty where nobody can say which.
-    InsufficientScope(String),
-    /// Nobody who knows the token could be asked.
-    Unavailable,
-}
-
-impl Reject for BearerError {}
-
-impl From<CacheError> for BearerError {
-    fn from(error: CacheError) -> Self {
-        match error {
-            CacheError::Overloaded => {}
-            CacheError::Unavailable(ref cause) => {
-                tracing::error!(error = %Chain(cause.as_ref()), "a verification failed");
-            }
-        }
-        Self::Unavailable
-    }
-}
-
-impl BearerError {
-    /// The answer on a program's own route, where a malformed header is 400.
-    pub fn into_response_for_route(self) -> Response {
-        self.into_response_with(StatusCode::BAD_REQUEST)
-    }
-
-    /// The answer to a proxy, which takes only 401 and 403 for a no.
-    pub fn into_response_for_proxy(self) -> Response {
-        self.into_response_with(StatusCode::UNAUTHORIZED)
-    }
-
-    fn into_response_with(self, malformed: StatusCode) -> Response {
-        let (status, code, description) = match &self {
-            Self::Unavailable => return OAuthError::unavailable().into_response(),
-            Self::Missing => (StatusCode::UNAUTHORIZED, None, "a bearer token is required"),
-            Self::InvalidRequest => {
-                let description = "the Authorization header is malformed";
-                (malformed, Some(ErrorCode::InvalidRequest), description)
-            }
-            Self::InvalidToken => {
-                let description = "the access token is unknown, expired or revoked";
-                (
-                    StatusCode::UNAUTHORIZED,
-                    Some(ErrorCode::InvalidToken),
-                    description,
-                )
-            }
-            Self::InsufficientScope(_) => {
-                let description = "the access token does not allow this";
-                (
-                    StatusCode::FORBIDDEN,
-                    Some(ErrorCode::InsufficientScope),
-                    description,
-                )
-            }
-        };
-        let mut challenge = String::from("Bearer realm=\"sentinel\"");
-        if let Some(code) = code {
-            challenge.push_str(", error=\"");
-            challenge.push_str(code.as_str());
-            challenge.push_str("\", error_description=\"");
-            challenge.push_str(description);
-            challenge.push('"');
-        }
-        // The attribute names one scope token at least (RFC 6750 §3).
-        if let Self::InsufficientScope(scope) = &self
-            && !scope.is_empty()
-        {
-            challenge.push_str(", scope=\"");
-            challenge.push_str(scope);
-            challenge.push('"');
-        }
-        let mut response = no_store(description.into_response());
-        *response.status_mut() = status;
-        if let Ok(challenge) = HeaderValue::try_from(challenge) {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
-        response
-    }
-}
-
-/// Answers every rejection that is left: a refused bearer, an unknown route, a wrong method. It
-/// shows nothing of the rejection itself.
-///
-/// # Errors
-/// None: the signature is `recover`'s.
-pub async fn recover(rejection: Rejection) -> Result<Response, Infallible> {
-    if let Some(error) = rejection.find::<BearerError>() {
-        return Ok(error.clone().into_response_for_route());
-    }
-    let status = if rejection.is_not_found() {
-        StatusCode::NOT_FOUND
-    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
-        StatusCode::METHOD_NOT_ALLOWED
-    } else if rejection.find::<warp::reject::PayloadTooLarge>().is_some() {
-        StatusCode::PAYLOAD_TOO_LARGE
-    } else if rejection
-        .find::<warp::reject::UnsupportedMediaType>()
-        .is_some()
-    {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE
-    } else if rejection.find::<warp::reject::LengthRequired>().is_some() {
-        StatusCode::LENGTH_REQUIRED
-    } else if is_bad_request(&rejection) {
-        StatusCode::BAD_REQUEST
-    } else {
-        tracing::error!("a rejection was not handled by its route");
-        StatusCode::INTERNAL_SERVER_ERROR
-    };
-    Ok(plain(status))
-}
-
-fn is_bad_request(rejection: &Rejection) -> bool {
-    rejection.find::<warp::reject::InvalidHeader>().is_some()
-        || rejection.find::<warp::reject::MissingHeader>().is_some()
-        || rejection.find::<warp::reject::InvalidQuery>().is_some()
-        || rejection
-            .find::<warp::filters::body::BodyDeserializeError>()
-            .is_some()
-}
-
-fn plain(status: StatusCode) -> Response {
-    let text = format!("{}\n", status.canonical_reason().unwrap_or("error"));
-    let mut response = warp::reply::with_status(text, status).into_response();
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
     response
 }
 

@@ -1,23 +1,23 @@
 //! The actor of one shard: what arrives, what is in the air, and the state of its connection.
 
+mod connection;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 
-use super::CacheError;
-use super::flight::{Change, Flights, LookUp, RedisOutcome, TruthOutcome, on_event};
-use super::local_copy::{LocalCopy, Source};
 use crate::actors::batch::{Batch, Landed, launch};
 use crate::actors::supervisor::Fault;
+use crate::actors::token_cache::CacheError;
+use crate::actors::token_cache::flight::{Change, Flights, LookUp, RedisOutcome, TruthOutcome};
+use crate::actors::token_cache::local_copy::{LocalCopy, Source};
 use crate::domain::token::TokenValue;
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::{Publication, RedisConnection};
-use crate::stores::redis::endpoints::{CacheEvent, RedisEndpoint};
+use crate::stores::redis::endpoints::RedisEndpoint;
 use crate::stores::redis::slot;
-use crate::telemetry::chain::Chain;
-use crate::telemetry::metrics::CACHE_ERRORS;
 
 /// Most tokens of one look-up in the truth: a flood of unknown ones waits here, not in MongoDB.
 const TRUTH_BATCH: usize = 64;
@@ -235,87 +235,6 @@ impl State {
         launch(myself.clone(), flight, TokenCacheMessage::ChangeLanded);
     }
 
-    fn take_off_connect(&mut self, myself: &ActorRef<TokenCacheMessage>) {
-        if matches!(self.connection, Connection::Up(_)) || self.connects.take_off(1).is_none() {
-            return;
-        }
-        let Some(endpoint) = self.arguments.endpoint.clone() else {
-            self.arguments.local.trust(Source::ThisProcess);
-            self.arguments.connected.send_replace(true);
-            return;
-        };
-        self.owed.clear();
-        let (local, teller) = (Arc::clone(&self.arguments.local), myself.clone());
-        let number = local.next_connection();
-        self.number = number;
-        let tell = move |event: CacheEvent| {
-            if matches!(event, CacheEvent::Disconnected) {
-                let _actor_restarted = teller.cast(TokenCacheMessage::Disconnected(number));
-            }
-            on_event(&local, number, event);
-        };
-        let flights = self.arguments.flights.clone();
-        let range = self.arguments.range;
-        let is_to_diagnose = self.arguments.is_first_of_endpoint && number == 1;
-        let flight = async move {
-            let redis = flights.connect(endpoint, range, tell).await?;
-            if is_to_diagnose {
-                for warning in redis.diagnose().await {
-                    tracing::warn!("{warning}");
-                }
-            }
-            Ok(redis)
-        };
-        launch(myself.clone(), flight, TokenCacheMessage::Connected);
-    }
-
-    fn connected(
-        &mut self,
-        landed: Landed<Result<Arc<RedisConnection>, StoreError>>,
-        myself: &ActorRef<TokenCacheMessage>,
-    ) -> Result<(), ActorProcessingErr> {
-        match self.connects.land(landed)? {
-            Ok(_) if self.lost == self.number => self.connect_later(myself),
-            Ok(redis) if self.owed.is_empty() => self.trust(redis, myself),
-            Ok(redis) => self.settle(redis, myself),
-            Err(error) => {
-                tracing::warn!(error = %Chain(&error), "Redis cannot be used; working from the truth");
-                self.connect_later(myself);
-            }
-        }
-        Ok(())
-    }
-
-    fn trust(&mut self, redis: Arc<RedisConnection>, myself: &ActorRef<TokenCacheMessage>) {
-        let tracks_changes = redis.tracks_changes();
-        if tracks_changes {
-            self.beat_later(myself);
-        }
-        self.connection = Connection::Up(redis);
-        self.delay = FIRST_DELAY;
-        let source = Source::Connection(self.number);
-        self.arguments
-            .local
-            .trust(if tracks_changes { source } else { Source::None });
-        self.arguments.connected.send_replace(true);
-        tracing::info!(redis.tracks_changes = tracks_changes, "Redis is trusted");
-    }
-
-    // Deletes what ended while the connect was under way, before this Redis is trusted.
-    fn settle(&mut self, redis: Arc<RedisConnection>, myself: &ActorRef<TokenCacheMessage>) {
-        let owed = std::mem::take(&mut self.owed);
-        self.connects.push(());
-        let _in_flight = self.connects.take_off(1);
-        let flight = async move { redis.delete(&owed).await.map(|()| redis) };
-        launch(myself.clone(), flight, TokenCacheMessage::Connected);
-    }
-
-    fn connect_later(&mut self, myself: &ActorRef<TokenCacheMessage>) {
-        metrics::counter!(CACHE_ERRORS).increment(1);
-        myself.send_after(self.delay, || TokenCacheMessage::Connect);
-        self.delay = (self.delay * 2).min(LAST_DELAY);
-    }
-
     fn redis_landed(
         &mut self,
         landed: Landed<RedisOutcome>,
@@ -359,66 +278,6 @@ impl State {
         }
         self.drop_if(outcome.has_failed, myself);
         Ok(())
-    }
-
-    fn beat_later(&self, myself: &ActorRef<TokenCacheMessage>) {
-        let number = self.number;
-        myself.send_after(BEAT, move || TokenCacheMessage::Beat(number));
-    }
-
-    fn beat(&mut self, number: u64) {
-        if number == self.number && matches!(self.connection, Connection::Up(_)) {
-            self.beats.push(number);
-        }
-    }
-
-    fn take_off_beat(&mut self, myself: &ActorRef<TokenCacheMessage>) {
-        if let Connection::Up(redis) = &self.connection
-            && self.beats.take_off(1).is_some()
-        {
-            let (redis, number) = (Arc::clone(redis), self.number);
-            let flight = async move {
-                let has_failed = redis.ping().await.is_err();
-                Beaten { number, has_failed }
-            };
-            launch(myself.clone(), flight, TokenCacheMessage::BeatLanded);
-        }
-    }
-
-    fn beat_landed(
-        &mut self,
-        landed: Landed<Beaten>,
-        myself: &ActorRef<TokenCacheMessage>,
-    ) -> Result<(), ActorProcessingErr> {
-        let beaten = self.beats.land(landed)?;
-        if beaten.number == self.number {
-            self.drop_if(beaten.has_failed, myself);
-            if !beaten.has_failed {
-                self.beat_later(myself);
-            }
-        }
-        Ok(())
-    }
-
-    fn disconnected(&mut self, number: u64, myself: &ActorRef<TokenCacheMessage>) {
-        // It may come before the connect has landed.
-        self.lost = number;
-        self.drop_if(number == self.number, myself);
-    }
-
-    // After any fault the connection is dropped: a late reply on it could be taken for another.
-    fn drop_if(&mut self, has_failed: bool, myself: &ActorRef<TokenCacheMessage>) {
-        if !has_failed || matches!(self.connection, Connection::Down) {
-            return;
-        }
-        self.connection = Connection::Down;
-        self.arguments.local.distrust(self.number);
-        self.arguments.connected.send_replace(false);
-        for call in self.look_ups.drain() {
-            self.missing.push(call);
-        }
-        tracing::warn!("the connection to Redis failed; working from the truth");
-        self.connect_later(myself);
     }
 
     fn redis(&self) -> Option<Arc<RedisConnection>> {

@@ -1,0 +1,72 @@
+//! The actor: it remembers which console password bcrypt found good.
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use crate::actors::handle::Call;
+use crate::actors::supervisor::Fault;
+use crate::crypto::secret;
+
+/// What the actor is told.
+pub(super) enum ManagementMessage {
+    IsVerified(Call<[u8; 32], bool>),
+    Verified(Call<[u8; 32], ()>),
+    Fault,
+}
+
+impl Fault for ManagementMessage {
+    fn fault() -> Self {
+        Self::Fault
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct ManagementActor;
+
+/// The digest of the password that bcrypt last found good.
+#[derive(Default)]
+pub(super) struct State {
+    verified: Option<[u8; 32]>,
+}
+
+impl Actor for ManagementActor {
+    type Msg = ManagementMessage;
+    type State = State;
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        (): (),
+    ) -> Result<State, ActorProcessingErr> {
+        Ok(State::default())
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ManagementMessage::IsVerified(call) => state.is_verified(call),
+            ManagementMessage::Verified(call) => state.remember(call),
+            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
+            ManagementMessage::Fault => panic!("fault injected"),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn is_verified(&self, call: Call<[u8; 32], bool>) {
+        let known = self
+            .verified
+            .is_some_and(|own| secret::equal(&own, &call.request));
+        call.answer(known);
+    }
+
+    fn remember(&mut self, call: Call<[u8; 32], ()>) {
+        self.verified = Some(call.request);
+        call.answer(());
+    }
+}

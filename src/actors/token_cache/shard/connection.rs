@@ -1,0 +1,166 @@
+//! The connection of one shard: made, trusted, watched, dropped and made again.
+
+use std::sync::Arc;
+
+use ractor::{ActorProcessingErr, ActorRef};
+
+use super::{BEAT, Beaten, Connection, FIRST_DELAY, LAST_DELAY, State, TokenCacheMessage};
+use crate::actors::batch::{Landed, launch};
+use crate::actors::token_cache::flight::on_event;
+use crate::actors::token_cache::local_copy::Source;
+use crate::stores::error::StoreError;
+use crate::stores::redis::connection::RedisConnection;
+use crate::stores::redis::endpoints::CacheEvent;
+use crate::telemetry::chain::Chain;
+use crate::telemetry::metrics::CACHE_ERRORS;
+
+impl State {
+    pub(super) fn take_off_connect(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        if matches!(self.connection, Connection::Up(_)) || self.connects.take_off(1).is_none() {
+            return;
+        }
+        let Some(endpoint) = self.arguments.endpoint.clone() else {
+            self.arguments.local.trust(Source::ThisProcess);
+            self.arguments.connected.send_replace(true);
+            return;
+        };
+        self.owed.clear();
+        let (local, teller) = (Arc::clone(&self.arguments.local), myself.clone());
+        let number = local.next_connection();
+        self.number = number;
+        let tell = move |event: CacheEvent| {
+            if matches!(event, CacheEvent::Disconnected) {
+                let _actor_restarted = teller.cast(TokenCacheMessage::Disconnected(number));
+            }
+            on_event(&local, number, event);
+        };
+        let flights = self.arguments.flights.clone();
+        let range = self.arguments.range;
+        let is_to_diagnose = self.arguments.is_first_of_endpoint && number == 1;
+        let flight = async move {
+            let redis = flights.connect(endpoint, range, tell).await?;
+            if is_to_diagnose {
+                for warning in redis.diagnose().await {
+                    tracing::warn!("{warning}");
+                }
+            }
+            Ok(redis)
+        };
+        launch(myself.clone(), flight, TokenCacheMessage::Connected);
+    }
+
+    pub(super) fn connected(
+        &mut self,
+        landed: Landed<Result<Arc<RedisConnection>, StoreError>>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        match self.connects.land(landed)? {
+            Ok(_) if self.lost == self.number => self.connect_later(myself),
+            Ok(redis) if self.owed.is_empty() => self.trust(redis, myself),
+            Ok(redis) => self.settle(redis, myself),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "Redis cannot be used; working from the truth");
+                self.connect_later(myself);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn trust(
+        &mut self,
+        redis: Arc<RedisConnection>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) {
+        let tracks_changes = redis.tracks_changes();
+        if tracks_changes {
+            self.beat_later(myself);
+        }
+        self.connection = Connection::Up(redis);
+        self.delay = FIRST_DELAY;
+        let source = Source::Connection(self.number);
+        self.arguments
+            .local
+            .trust(if tracks_changes { source } else { Source::None });
+        self.arguments.connected.send_replace(true);
+        tracing::info!(redis.tracks_changes = tracks_changes, "Redis is trusted");
+    }
+
+    // Deletes what ended while the connect was under way, before this Redis is trusted.
+    pub(super) fn settle(
+        &mut self,
+        redis: Arc<RedisConnection>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) {
+        let owed = std::mem::take(&mut self.owed);
+        self.connects.push(());
+        let _in_flight = self.connects.take_off(1);
+        let flight = async move { redis.delete(&owed).await.map(|()| redis) };
+        launch(myself.clone(), flight, TokenCacheMessage::Connected);
+    }
+
+    pub(super) fn connect_later(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        metrics::counter!(CACHE_ERRORS).increment(1);
+        myself.send_after(self.delay, || TokenCacheMessage::Connect);
+        self.delay = (self.delay * 2).min(LAST_DELAY);
+    }
+
+    pub(super) fn beat_later(&self, myself: &ActorRef<TokenCacheMessage>) {
+        let number = self.number;
+        myself.send_after(BEAT, move || TokenCacheMessage::Beat(number));
+    }
+
+    pub(super) fn beat(&mut self, number: u64) {
+        if number == self.number && matches!(self.connection, Connection::Up(_)) {
+            self.beats.push(number);
+        }
+    }
+
+    pub(super) fn take_off_beat(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        if let Connection::Up(redis) = &self.connection
+            && self.beats.take_off(1).is_some()
+        {
+            let (redis, number) = (Arc::clone(redis), self.number);
+            let flight = async move {
+                let has_failed = redis.ping().await.is_err();
+                Beaten { number, has_failed }
+            };
+            launch(myself.clone(), flight, TokenCacheMessage::BeatLanded);
+        }
+    }
+
+    pub(super) fn beat_landed(
+        &mut self,
+        landed: Landed<Beaten>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let beaten = self.beats.land(landed)?;
+        if beaten.number == self.number {
+            self.drop_if(beaten.has_failed, myself);
+            if !beaten.has_failed {
+                self.beat_later(myself);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn disconnected(&mut self, number: u64, myself: &ActorRef<TokenCacheMessage>) {
+        // It may come before the connect has landed.
+        self.lost = number;
+        self.drop_if(number == self.number, myself);
+    }
+
+    // After any fault the connection is dropped: a late reply on it could be taken for another.
+    pub(super) fn drop_if(&mut self, has_failed: bool, myself: &ActorRef<TokenCacheMessage>) {
+        if !has_failed || matches!(self.connection, Connection::Down) {
+            return;
+        }
+        self.connection = Connection::Down;
+        self.arguments.local.distrust(self.number);
+        self.arguments.connected.send_replace(false);
+        for call in self.look_ups.drain() {
+            self.missing.push(call);
+        }
+        tracing::warn!("the connection to Redis failed; working from the truth");
+        self.connect_later(myself);
+    }
+}

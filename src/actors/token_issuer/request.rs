@@ -1,0 +1,64 @@
+//! What the token issuer is asked, and what it answers.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::domain::client::{ClientId, SecretHash};
+use crate::domain::scope::Scope;
+use crate::domain::token::TokenValue;
+use crate::domain::user::Password;
+
+/// How a client named itself, and by which secret it authenticates (RFC 6749 §2.3).
+#[derive(Clone, Debug)]
+pub struct ClientCredentials {
+    /// Its identifier.
+    pub client_id: ClientId,
+    /// The hash of the secret it sent, if it sent any.
+    pub secret: Option<SecretHash>,
+}
+
+/// A token request as the endpoint read it, not yet checked against any record.
+#[derive(Clone, Debug)]
+pub enum TokenRequest {
+    /// `grant_type=password` (RFC 6749 §4.3.2).
+    Password {
+        /// The resource owner's name.
+        username: String,
+        /// The resource owner's password.
+        password: Password,
+        /// The scope asked for.
+        scope: Scope,
+    },
+    /// `grant_type=refresh_token` (RFC 6749 §6).
+    RefreshToken {
+        /// The refresh token as sent; `None` when it cannot be one of ours.
+        refresh_token: Option<TokenValue>,
+        /// The scope asked for.
+        scope: Scope,
+    },
+}
+
+/// A successful answer (RFC 6749 §5.1).
+#[derive(Clone, Debug)]
+pub struct IssuedTokens {
+    /// The access token.
+    pub access_token: TokenValue,
+    /// The refresh token.
+    pub refresh_token: Option<TokenValue>,
+    /// When the access token ends.
+    pub expires_at: OffsetDateTime,
+    /// How long that is from now.
+    pub expires_in: Duration,
+    /// What it allows.
+    pub scope: Scope,
+}
+
+/// How long tokens live.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenPolicy {
+    /// Access tokens.
+    pub access_lifetime: Duration,
+    /// Refresh tokens, from the login on, however often they are rotated; `None` is for ever.
+    pub refresh_lifetime: Option<Duration>,
+}
