@@ -1,5 +1,5 @@
 //! The table of rooms in docs/architecture.md, held against the sources: who imports whom, where
-//! drivers are named.
+//! drivers are named, how long files are.
 
 use std::fmt::Write;
 use std::fs;
@@ -45,6 +45,12 @@ const LIBRARIES: [(&str, &[&str]); 11] = [
     ("tera", &["http", "cli"]),
     ("clap", &["cli"]),
 ];
+
+/// Most lines of a file without its tests.
+const LONGEST_FILE: usize = 300;
+
+/// Files that may be longer, and why: none.
+const LONGER_FILES: [(&str, &str); 0] = [];
 
 /// One source file without its tests and comments.
 struct Source {
@@ -116,6 +122,21 @@ fn libraries_are_named_only_in_their_rooms() {
     assert!(
         faults.is_empty(),
         "libraries outside their rooms:\n{faults}"
+    );
+}
+
+#[test]
+fn files_are_short() {
+    let mut faults = String::new();
+    for source in sources() {
+        let is_excused = LONGER_FILES.iter().any(|(path, _)| *path == source.path);
+        if (source.length > LONGEST_FILE) != is_excused {
+            writeln!(faults, "{}: {} lines", source.path, source.length).unwrap();
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "over {LONGEST_FILE} lines, or excused without need:\n{faults}"
     );
 }
 
