@@ -9,9 +9,10 @@ use super::api::error::ApiError;
 use super::connection::ConnectionError;
 use super::input::InputError;
 use super::output::{self, printable};
-use crate::sentinel::error::{RunError, StartError, in_full};
+use crate::sentinel::error::{RunError, StartError};
 use crate::settings::fault::SettingsError;
 use crate::telemetry;
+use crate::telemetry::chain::Chain;
 
 /// Another program refused what was asked.
 const REFUSED: u8 = 1;
@@ -72,7 +73,7 @@ impl Failure {
             Self::Settings(error) | Self::Connection(ConnectionError::Settings(error)) => {
                 error.faults.iter().map(ToString::to_string).collect()
             }
-            other => vec![in_full(other)],
+            other => vec![Chain(other).to_string()],
         }
     }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures_util::future;
 use time::format_description::well_known::Rfc3339;
 
-use super::error::in_full;
 use crate::clock::Clock;
 use crate::http::pages::Pages;
 use crate::server::tls::Loaded;
@@ -17,6 +16,7 @@ use crate::settings::{MongoSettings, RedisTopology, Settings, StoreSettings, Tls
 use crate::stores::error::OpenError;
 use crate::stores::mongo;
 use crate::stores::redis::endpoints::{RedisDeadlines, RedisEndpoint, RedisEndpoints};
+use crate::telemetry::chain::Chain;
 
 /// Nobody waits behind a check, so a slow Redis is given more time than a request gives it.
 const REDIS_DEADLINES: RedisDeadlines = RedisDeadlines {
@@ -89,7 +89,7 @@ fn certificate(settings: &Settings) -> CheckLine {
                         warnings: loaded.warnings,
                     })
                 }
-                Err(error) => Err(CheckFault::Configuration(in_full(&error))),
+                Err(error) => Err(CheckFault::Configuration(Chain(&error).to_string())),
             }
         }
     };
@@ -99,7 +99,7 @@ fn certificate(settings: &Settings) -> CheckLine {
 fn templates(folder: &Path) -> CheckLine {
     let result = match Pages::load(folder) {
         Ok(_) => Ok(Finding::of("every page can be shown")),
-        Err(error) => Err(CheckFault::Configuration(in_full(&error))),
+        Err(error) => Err(CheckFault::Configuration(Chain(&error).to_string())),
     };
     CheckLine::new("templates", result)
 }
@@ -144,7 +144,7 @@ async fn redis(endpoint: &RedisEndpoint) -> CheckLine {
             warnings,
         }),
         Err::<_, crate::stores::error::StoreError>(error) => {
-            Err(CheckFault::Unreachable(in_full(&error)))
+            Err(CheckFault::Unreachable(Chain(&error).to_string()))
         }
     };
     CheckLine::new(format!("Redis {}", endpoint.name()), result)

@@ -1,6 +1,5 @@
 //! Why we did not start, or stopped; and the exit code that says so.
 
-use std::error::Error;
 use std::io;
 
 use thiserror::Error as ThisError;
@@ -64,20 +63,6 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
-}
-
-/// An error with its causes, on one line. Some repeat what the one above them says.
-pub(crate) fn in_full(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |&error| error.source());
-    let text = causes.fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        if text.contains(&cause) {
-            text
-        } else {
-            format!("{text}: {cause}")
-        }
-    });
-    text.lines().collect::<Vec<_>>().join(" ")
 }
 
 impl StartError {

@@ -20,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 use warp_sentinel::Sentinel;
 use warp_sentinel::clock::Clock;
 use warp_sentinel::server::tls::Loaded;
+use warp_sentinel::telemetry::chain::Chain;
 
 use crate::raw::{PATIENCE, connect, exchange, read_all, spawn_plain_app};
 use crate::rows::check_each;
@@ -214,7 +215,7 @@ async fn is_refused(pair: &Pair, file: &str, key: &str) -> Result<(), String> {
     let mut secrets = key
         .lines()
         .filter(|line| line.len() > 20 && !line.contains("-----"));
-    let is_told = error.to_string().contains(file) && error.exit_code() == 78;
+    let is_told = Chain(&error).to_string().contains(file) && error.exit_code() == 78;
     let is_safe = !secrets.any(|line| message.contains(line));
     (is_told && is_safe).then_some(()).ok_or(message)
 }
