@@ -49,7 +49,7 @@ where
     }
 }
 
-/// Ends at the first SIGTERM or SIGINT; the second ends the process.
+/// Ends at the first SIGTERM or SIGINT.
 pub(super) async fn ended_by_signal() {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),

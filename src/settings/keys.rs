@@ -177,7 +177,7 @@ keys! {
     PASSWORD_QUEUE = Key::new("SENTINEL_PASSWORD_QUEUE", "64",
         "logins that may wait for a bcrypt worker; past it 503").unit("logins");
     TRUSTED_PROXIES = Key::absent("SENTINEL_TRUSTED_PROXIES", "none",
-        "CIDRs, comma separated, whose X-Forwarded-For and Forwarded are believed").list();
+        "CIDRs, comma separated, of proxies whose Forwarded and X-Forwarded-Proto are believed").list();
     LOG = Key::new("SENTINEL_LOG", "info", "tracing filter, such as info or warp_sentinel=debug");
     LOG_FORMAT = Key::new("SENTINEL_LOG_FORMAT", "text", "text or json").flag("--log-format");
     METRICS_LISTEN = Key::absent("SENTINEL_METRICS_LISTEN", "none",
