@@ -119,6 +119,7 @@ impl MongoStore {
         }
         let updates = puts.iter().map(update).collect();
         let reply = self.update_grouped("tokens", updates).await?;
+        self.clear_unreadable(puts, &reply).await?;
         let (mut done, doubtful) = settle(puts, &reply);
         if !doubtful.is_empty() {
             let written = self.read_back(&doubtful).await?;
@@ -129,6 +130,29 @@ impl MongoStore {
             done.extend(doubtful.iter().filter(is_written).map(|put| put.position));
         }
         Ok(done)
+    }
+
+    /// Where an insert was refused, a document that nobody can read may hold the place: a token of
+    /// another shape, say. A login replaces its session's document as any other's; the caller reads
+    /// again, finds none, and inserts.
+    async fn clear_unreadable(
+        &self,
+        puts: &[Put<'_>],
+        reply: &GroupedReply,
+    ) -> Result<(), StoreError> {
+        let refused = puts
+            .iter()
+            .enumerate()
+            .filter(|(index, put)| put.expected.is_none() && reply.refused.contains(index));
+        let deletes: Vec<Document> = refused
+            .filter_map(|(_, put)| Some((put.record.client_id.as_str(), put.record.user_id?)))
+            .map(|(client_id, user_id)| unreadable(client_id, object_id(user_id)))
+            .map(|query| doc! { "q": query, "limit": 1 })
+            .collect();
+        if !deletes.is_empty() {
+            self.delete_grouped("tokens", deletes).await?;
+        }
+        Ok(())
     }
 
     /// Which of the new access tokens are there, and in which record.
@@ -178,6 +202,20 @@ fn update(put: &Put<'_>) -> Document {
         "q": { "_id": object_id(put.record.id) },
         "u": { "$setOnInsert": document },
         "upsert": true,
+    }
+}
+
+/// The document of a session that `documents::token` cannot read.
+fn unreadable(client_id: &str, user_id: ObjectId) -> Document {
+    let shape = doc! { "$not": { "$regex": "^[A-Za-z0-9]{30}$" } };
+    doc! {
+        "client_id": client_id,
+        "user_id": user_id,
+        "$or": [
+            { "access_token": &shape },
+            { "refresh_token": { "$nin": [Bson::Null], "$not": { "$regex": "^[A-Za-z0-9]{30}$" } } },
+            { "expires": { "$not": { "$type": "date" } } },
+        ],
     }
 }
 

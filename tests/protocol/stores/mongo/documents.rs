@@ -140,6 +140,56 @@ async fn what_we_write_has_the_fields_and_types_of_flask_sentinel() {
 }
 
 #[tokio::test]
+async fn a_session_that_nobody_can_read_gives_way_to_the_next_login() {
+    for (field, value) in [
+        ("access_token", Bson::from("made by another generator")),
+        ("refresh_token", Bson::from("made by another generator")),
+        ("expires", Bson::from("tomorrow")),
+    ] {
+        let settings = fresh_settings().await;
+        let database = raw(&settings).await;
+        let mut odd = old_token();
+        odd.insert(field, value);
+        insert(&database, "tokens", odd).await;
+        let truth = open(&settings).await;
+        let user_id = RecordId::parse(USER).unwrap();
+        let session = [(ClientId::new(CLIENT), user_id)];
+        assert!(truth.tokens.find_by_session(&session).await.unwrap()[0].is_none());
+        let login = TokenRecord {
+            client_id: ClientId::new(CLIENT),
+            ..record(0, user_id)
+        };
+        let insert = [TokenWrite::Insert(login)];
+        assert_eq!(
+            truth.tokens.write(&insert).await.unwrap(),
+            [false],
+            "{field}"
+        );
+        assert_eq!(
+            truth.tokens.write(&insert).await.unwrap(),
+            [true],
+            "{field}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_can_be_read_is_never_cleared() {
+    let settings = fresh_settings().await;
+    let database = raw(&settings).await;
+    insert(&database, "tokens", old_token()).await;
+    let truth = open(&settings).await;
+    let login = TokenRecord {
+        client_id: ClientId::new(CLIENT),
+        ..record(0, RecordId::parse(USER).unwrap())
+    };
+    for _ in 0..2 {
+        let insert = [TokenWrite::Insert(login.clone())];
+        assert_eq!(truth.tokens.write(&insert).await.unwrap(), [false]);
+    }
+}
+
+#[tokio::test]
 async fn a_disabled_user_or_client_has_no_grant() {
     for (collection, field) in [("users", "username"), ("clients", "client_id")] {
         let settings = fresh_settings().await;
