@@ -146,7 +146,7 @@ keys! {
     TOKEN_EXPIRES_IN = Key::new("OAUTH2_PROVIDER_TOKEN_EXPIRES_IN", "3600",
         "lifetime of access tokens").unit("seconds");
     ERROR_URI = Key::absent("OAUTH2_PROVIDER_ERROR_URI", "the prefix and /errors",
-        "where the error page is");
+        "where the error page is; with an address elsewhere, ours is off");
     ERROR_ENDPOINT = Key::absent("OAUTH2_PROVIDER_ERROR_ENDPOINT", "none",
         "name of another page to use as error page");
     LISTEN = Key::new("SENTINEL_LISTEN", "127.0.0.1:5000", "address:port, or unix:/path")
@@ -165,11 +165,11 @@ keys! {
     DATA_DIR = Key::new("SENTINEL_DATA_DIR", "data",
         "folder of the embedded store and the ad-hoc certificate").flag("--data-dir");
     CACHE_SHARDS = Key::absent("SENTINEL_CACHE_SHARDS", "the number of cores",
-        "TokenCache actors per Redis endpoint").unit("actors");
+        "TokenCache actors per Redis endpoint");
     REFRESH_TOKEN_EXPIRES_IN = Key::new("SENTINEL_REFRESH_TOKEN_EXPIRES_IN", "2592000",
         "lifetime of refresh tokens; 0 is for ever").unit("seconds");
     BCRYPT_COST = Key::new("SENTINEL_BCRYPT_COST", "12",
-        "cost of new password hashes, 4 to 15; below 10 for tests only").unit("log2 of rounds");
+        "cost of password hashes, 4 to 15 (below 10 for tests); a weaker one is made anew at login").unit("log2 of rounds");
     PASSWORD_MIN_LENGTH = Key::new("SENTINEL_PASSWORD_MIN_LENGTH", "8",
         "fewest characters of a new password, 1 to 71").unit("characters");
     ISSUER = Key::absent("SENTINEL_ISSUER", "scheme and address of SENTINEL_LISTEN",
