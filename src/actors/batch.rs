@@ -36,6 +36,16 @@ impl<T> Batch<T> {
         Some(self.waiting.drain(..count).collect())
     }
 
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Drops what waits in vain.
+    pub(super) fn retain(&mut self, is_wanted: impl FnMut(&T) -> bool) {
+        self.waiting.retain(is_wanted);
+    }
+
     /// All that waits, to go another way.
     pub(super) fn drain(&mut self) -> Vec<T> {
         std::mem::take(&mut self.waiting)

@@ -17,6 +17,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
 use crate::actors::supervisor::Tree;
+use crate::actors::supervisor::picture::ActorPicture;
 use crate::clock::Clock;
 use crate::domain::scope::Scope;
 use crate::domain::token::Grant;
@@ -51,6 +52,22 @@ struct Inner {
     stop: watch::Sender<bool>,
     /// How many [`Sentinel::run`] there are.
     serving: watch::Sender<usize>,
+}
+
+/// One [`Sentinel::run`], counted until it ends or is dropped.
+struct Serving<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Serving<'a> {
+    fn begin(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 /// A listener that is bound and not served yet.
@@ -172,13 +189,13 @@ impl Sentinel {
                 () = self.stopped() => {}
             }
         };
-        self.0.serving.send_modify(|count| *count += 1);
+        let serving = Serving::begin(&self.0.serving);
         let ended = tokio::select! {
             _drained = server.serve(per_connection, end) => Ok(()),
             () = self.serve_metrics(listening.metrics) => Ok(()),
             reason = self.failed() => Err(RunError::Actor(reason)),
         };
-        self.0.serving.send_modify(|count| *count -= 1);
+        drop(serving);
         self.stop_actors().await;
         ended
     }
@@ -236,6 +253,12 @@ impl Sentinel {
         if let Some(tree) = self.0.tree.lock().await.as_ref() {
             tree.panic_actor(name);
         }
+    }
+
+    /// The live picture of the actors, for tests.
+    #[doc(hidden)]
+    pub fn actors(&self) -> Vec<ActorPicture> {
+        self.0.handles.management.actors()
     }
 
     /// The clock of this server, for tests.

@@ -83,9 +83,12 @@ impl Flight {
             .into_iter()
             .zip(done)
             .partition(|(_, is_done)| *is_done);
+        let lost: Vec<Plan> = lost.into_iter().map(|(plan, _)| plan).collect();
+        // A write that is told as not done may have been done and replaced by another since.
+        self.forget_ended(&lost).await;
         self.publish(done.into_iter().map(|(plan, _)| plan).collect())
             .await;
-        lost.into_iter().map(|(plan, _)| plan.job).collect()
+        lost.into_iter().map(|plan| plan.job).collect()
     }
 
     // Remembers the ends, then writes. Tells for each plan whether all of its writes were done.
@@ -138,8 +141,8 @@ impl Flight {
         }
     }
 
-    // After a failed write nobody knows whether the ends in it happened. The fast copy goes
-    // without these tokens: if they live, the truth puts them back.
+    // After a write of unknown outcome the fast copy goes without the tokens that it may have ended:
+    // if they live, the truth puts them back.
     async fn forget_ended(&self, plans: &[Plan]) {
         let ended = plans.iter().flat_map(|plan| plan.step.ended());
         let delete: Vec<TokenValue> = ended.map(|record| record.access_token.clone()).collect();

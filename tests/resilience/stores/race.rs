@@ -49,6 +49,7 @@ async fn no_look_up_brings_an_ended_token_back() {
 async fn hammer(server: &TestApp, tokens: &Tokens, ended: &AtomicBool) {
     while !ended.load(Ordering::SeqCst) {
         let status = server.verify(&tokens.access).await.status;
-        assert!(status == 204 || status == 401, "{status}");
+        // On a busy machine a verification may miss its deadline: that lets nobody in.
+        assert!([204, 401, 503].contains(&status.as_u16()), "{status}");
     }
 }

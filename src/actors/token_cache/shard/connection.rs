@@ -158,7 +158,7 @@ impl State {
         self.arguments.local.distrust(self.number);
         self.arguments.connected.send_replace(false);
         for call in self.look_ups.drain() {
-            self.missing.push(call);
+            self.ask_truth_for(call);
         }
         tracing::warn!("the connection to Redis failed; working from the truth");
         self.connect_later(myself);

@@ -1,5 +1,6 @@
 //! The actor of one shard: what arrives, what is in the air, and the state of its connection.
 
+mod changes;
 mod connection;
 
 use std::sync::Arc;
@@ -15,12 +16,16 @@ use crate::actors::token_cache::flight::{Change, Flights, LookUp, RedisOutcome, 
 use crate::actors::token_cache::local_copy::{LocalCopy, Source};
 use crate::domain::token::TokenValue;
 use crate::stores::error::StoreError;
-use crate::stores::redis::connection::{Publication, RedisConnection};
+use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::endpoints::RedisEndpoint;
 use crate::stores::redis::slot;
+use changes::ChangeOutcome;
 
 /// Most tokens of one look-up in the truth: a flood of unknown ones waits here, not in MongoDB.
 const TRUTH_BATCH: usize = 64;
+/// Most look-ups that wait for the truth: less than the bound of a shard, so that a flood of unknown
+/// tokens never keeps those from Redis that it knows.
+const TRUTH_QUEUE: usize = 256;
 /// The delay before the second attempt to connect; it doubles up to [`LAST_DELAY`].
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest delay between attempts to connect.
@@ -75,11 +80,6 @@ impl Fault for TokenCacheMessage {
     fn fault() -> Self {
         Self::Fault
     }
-}
-
-pub(super) struct ChangeOutcome {
-    deleted: Vec<TokenValue>,
-    has_failed: bool,
 }
 
 /// Whether the connection of this number failed to give a sign of life.
@@ -176,7 +176,19 @@ impl State {
     fn look_up(&mut self, call: LookUp) {
         match self.connection {
             Connection::Up(_) => self.look_ups.push(call),
-            Connection::Down => self.missing.push(call),
+            Connection::Down => self.ask_truth_for(call),
+        }
+    }
+
+    // What waits for the truth holds permits that look-ups in Redis need, too.
+    fn ask_truth_for(&mut self, call: LookUp) {
+        if self.missing.waiting() >= TRUTH_QUEUE {
+            self.missing.retain(|call| !call.is_stale());
+        }
+        if self.missing.waiting() < TRUTH_QUEUE {
+            self.missing.push(call);
+        } else {
+            call.answer(Err(CacheError::Overloaded));
         }
     }
 
@@ -201,40 +213,6 @@ impl State {
         }
     }
 
-    fn take_off_changes(&mut self, myself: &ActorRef<TokenCacheMessage>) {
-        let Some(calls) = self.changes.take_off(usize::MAX) else {
-            return;
-        };
-        let changes: Vec<Publication> = calls.iter().map(|call| call.request.clone()).collect();
-        let deleted: Vec<TokenValue> = changes
-            .iter()
-            .flat_map(|change| change.delete.iter().cloned())
-            .collect();
-        self.arguments.local.forget(&deleted);
-        let (flights, redis) = (self.arguments.flights.clone(), self.redis());
-        let has_redis = self.arguments.endpoint.is_some();
-        if redis.is_none() && has_redis {
-            self.owed.extend(deleted.iter().cloned());
-        }
-        let flight = async move {
-            let done = match redis {
-                Some(redis) => flights.change(redis, changes).await,
-                None if has_redis => Err(StoreError::Timeout { store: "Redis" }),
-                None => Ok(()),
-            };
-            let has_failed = done.is_err();
-            let done = done.map_err(|error| Arc::new(error) as Arc<_>);
-            for call in calls {
-                call.answer(done.clone().map_err(CacheError::Unavailable));
-            }
-            ChangeOutcome {
-                deleted,
-                has_failed,
-            }
-        };
-        launch(myself.clone(), flight, TokenCacheMessage::ChangeLanded);
-    }
-
     fn redis_landed(
         &mut self,
         landed: Landed<RedisOutcome>,
@@ -243,7 +221,7 @@ impl State {
         let outcome = self.look_ups.land(landed)?;
         self.arguments.local.fill(outcome.noted, outcome.found);
         for call in outcome.missing {
-            self.missing.push(call);
+            self.ask_truth_for(call);
         }
         self.drop_if(outcome.has_failed, myself);
         Ok(())
@@ -261,21 +239,6 @@ impl State {
             self.arguments.local.fill(outcome.noted, outcome.found);
         }
         self.arguments.local.fill_unknown(outcome.unknown);
-        self.drop_if(outcome.has_failed, myself);
-        Ok(())
-    }
-
-    fn change_landed(
-        &mut self,
-        landed: Landed<ChangeOutcome>,
-        myself: &ActorRef<TokenCacheMessage>,
-    ) -> Result<(), ActorProcessingErr> {
-        let outcome = self.changes.land(landed)?;
-        // A look-up that began before the change reached Redis may have seen what was there.
-        self.arguments.local.forget(&outcome.deleted);
-        if outcome.has_failed {
-            self.owed.extend(outcome.deleted);
-        }
         self.drop_if(outcome.has_failed, myself);
         Ok(())
     }
