@@ -8,7 +8,14 @@
 
 mod actors;
 mod history;
+mod kills;
+mod logins;
+mod mongo;
+mod peers;
 mod proxy;
+mod redis;
+mod several;
+mod shutdown;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,4 +2,6 @@
 #![allow(dead_code, reason = "each of the two uses a part of its own")]
 
 pub(crate) mod app;
+pub(crate) mod process;
+pub(crate) mod server;
 pub(crate) mod stores;

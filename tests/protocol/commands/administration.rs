@@ -4,8 +4,8 @@
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::{Ended, PATIENCE, Place, Running, https};
 use crate::support::app::{Answer, FORM, answer};
+use crate::support::process::{Ended, PATIENCE, Place, Running, https};
 
 /// A user's password; it is in no argument and no output.
 const PASSWORD: &str = "canary pass 1";

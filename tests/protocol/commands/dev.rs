@@ -6,8 +6,8 @@ use reqwest::StatusCode;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use super::{PATIENCE, PAUSE, Place, Running, https, mode};
 use crate::support::app::{Answer, FORM, Tokens, answer};
+use crate::support::process::{PATIENCE, PAUSE, Place, Running, https, mode};
 
 const START: &str = "dev --listen 127.0.0.1:0";
 const DEMO: &str = "You made it through and accessed the protected resource!";

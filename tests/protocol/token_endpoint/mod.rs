@@ -48,7 +48,7 @@ async fn every_method_but_post_is_refused_with_405() {
 /// OWASP ASVS 16.5.2: a fault of ours is never told as a fault of the client's.
 #[tokio::test]
 async fn without_mongodb_every_grant_is_temporarily_unavailable() {
-    let mongod = start_mongod().await;
+    let mongod = start_mongod(&[]).await;
     let uri = format!("mongodb://{}", mongod.address());
     let app = spawn_app_with(&[("SENTINEL_MONGO_URI", &uri)]).await;
     let tokens = app.login().await;

@@ -1,9 +1,9 @@
 //! Redis or MongoDB is away, silent or has old data: what must hold meanwhile, and after.
 
-mod mongo;
+mod mongo_away;
 mod overload;
 mod race;
-mod redis;
+mod redis_away;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -9,8 +9,8 @@ use mongodb::bson::doc;
 use reqwest::StatusCode;
 use tokio::net::TcpListener;
 
-use super::{Ended, PATIENCE, Place, https, set_mode};
 use crate::support::app::answer;
+use crate::support::process::{Ended, PATIENCE, Place, https, set_mode};
 use crate::support::stores::stores;
 
 /// A password that no output may hold.

@@ -4,7 +4,7 @@
 use rcgen::{CertifiedKey, KeyPair};
 
 use super::{Ended, assert_shows_no_secret, place};
-use crate::commands::{Place, set_mode};
+use crate::support::process::{Place, set_mode};
 
 /// What is refused: a name for messages, how it comes about, and words of the answer.
 struct Row {

@@ -7,8 +7,8 @@ mod tls;
 
 use reqwest::{Client, StatusCode};
 
-use super::{Place, Running, https};
 use crate::support::app::{Answer, AsConsole, CONSOLE, FORM, Tokens, USER, answer};
+use crate::support::process::{Place, Running, https};
 use crate::support::stores::stores;
 
 const START: &str = "serve --listen 127.0.0.1:0";

@@ -4,8 +4,8 @@ use redis::AsyncCommands;
 use reqwest::{Client, StatusCode};
 
 use super::{START, place_with, serve, serve_in};
-use crate::commands::{PATIENCE, Place, https, install_tls};
 use crate::support::app::{AsConsole, CONSOLE, answer};
+use crate::support::process::{PATIENCE, Place, https, install_tls};
 use crate::support::stores::start_redis;
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tokio_rustls::client::TlsStream;
 use warp::http::{Request, StatusCode};
 
 use super::{START, place_with};
-use crate::commands::{PATIENCE, Place, install_tls};
+use crate::support::process::{PATIENCE, Place, install_tls};
 
 type Pair = CertifiedKey<KeyPair>;
 

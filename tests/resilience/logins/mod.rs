@@ -1,0 +1,1 @@
+//! Floods of logins beside verification.

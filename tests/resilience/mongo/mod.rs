@@ -1,0 +1,1 @@
+//! Real MongoDB servers that step down, refuse, stall and come back.

@@ -1,0 +1,1 @@
+//! Slow and hostile peers: bounded time, bounded memory, healthy clients unharmed.

@@ -1,0 +1,1 @@
+//! Shutdown behind a balancer, reload under load.
