@@ -177,6 +177,8 @@ impl TokenRecord {
             ended_at: now,
             access_expires_at: self.expires_at,
             forget_at: longest.max(self.expires_at),
+            is_answered: false,
+            is_published: false,
         }
     }
 }
@@ -200,6 +202,11 @@ pub struct EndedToken {
     pub access_expires_at: OffsetDateTime,
     /// From when on the memory may go.
     pub forget_at: OffsetDateTime,
+    /// Whether who asked for it was answered. If not, the client may not have what came in its
+    /// place.
+    pub is_answered: bool,
+    /// Whether the fast copy was told. If not, it may still have the access token.
+    pub is_published: bool,
 }
 
 #[cfg(test)]

@@ -128,6 +128,15 @@ impl From<&TokenRecord> for ExpectedRecord {
     }
 }
 
+/// Which remembered ends are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// All of them.
+    All,
+    /// Those of which the fast copy may not have been told.
+    Unpublished,
+}
+
 /// Token pairs and the memory of their ends.
 #[async_trait]
 pub trait TokenStore: Send + Sync {
@@ -170,15 +179,33 @@ pub trait TokenStore: Send + Sync {
         refresh_tokens: &[TokenValue],
     ) -> Result<Vec<Option<EndedToken>>, StoreError>;
 
+    /// Notes of remembered ends that their callers were `answered`, and that the fast copy was
+    /// told (`published`); each is named by its access token. A note may be lost in a crash.
+    async fn settle_ends(
+        &self,
+        answered: &[TokenValue],
+        published: &[TokenValue],
+    ) -> Result<(), StoreError>;
+
     /// Up to `limit` remembered ends of access tokens that had not expired by `now`, ordered by
     /// that expiry and the token, those after `after`. An end is remembered before it happens, so
     /// a live token may be among them.
     async fn list_ends(
         &self,
+        which: Ends,
         now: OffsetDateTime,
         after: Option<&EndedToken>,
         limit: usize,
     ) -> Result<Vec<EndedToken>, StoreError>;
+
+    /// Up to `limit` records of access tokens that had not expired by `now`, the latest expiry
+    /// first, those after `after`.
+    async fn list_live(
+        &self,
+        now: OffsetDateTime,
+        after: Option<&TokenRecord>,
+        limit: usize,
+    ) -> Result<Vec<TokenRecord>, StoreError>;
 
     /// Whether the store can be reached now.
     async fn ping(&self) -> Result<(), StoreError>;

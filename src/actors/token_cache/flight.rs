@@ -12,18 +12,17 @@ use super::shard::ShardRange;
 use crate::actors::handle::Call;
 use crate::clock::Clock;
 use crate::domain::token::{Grant, TokenValue};
-use crate::stores::TokenStore;
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::{Publication, RedisConnection};
 use crate::stores::redis::endpoints::{CacheEvent, RedisDeadlines, RedisEndpoint};
+use crate::stores::redis::provisional::{Outcome, Put};
+use crate::stores::{Ends, TokenStore};
 
 /// How long Redis has for a look-up before the truth is asked.
 const REDIS_BUDGET: Duration = Duration::from_millis(100);
 /// How long the truth has for a look-up. Whoever asked has left before, but what is found is kept
 /// for the next who asks; a silent truth must not hold the lane once it is back.
 const TRUTH_BUDGET: Duration = Duration::from_secs(1);
-/// Ends per round trip when they are replayed.
-const REPLAY_PAGE: usize = 1_000;
 
 /// A verification on its way.
 pub(super) type LookUp = Call<TokenValue, Result<Option<Arc<Grant>>, CacheError>>;
@@ -33,7 +32,7 @@ pub(super) type Change = Call<Publication, Result<(), CacheError>>;
 /// What every flight of a shard needs.
 #[derive(Clone)]
 pub(super) struct Flights {
-    truth: Arc<dyn TokenStore>,
+    pub(super) truth: Arc<dyn TokenStore>,
     clock: Clock,
 }
 
@@ -57,6 +56,8 @@ pub(super) struct TruthOutcome {
     pub(super) unknown: Vec<TokenValue>,
     /// When nothing was to be invalidated before it.
     pub(super) noted: Noted,
+    /// Whether what was found is in Redis now.
+    pub(super) is_put_back: bool,
     /// Whether the connection must be dropped.
     pub(super) has_failed: bool,
 }
@@ -116,6 +117,7 @@ impl Flights {
             found: Vec::new(),
             unknown: Vec::new(),
             noted,
+            is_put_back: false,
             has_failed: false,
         };
         let live = match in_budget(self.truth.find_grants(&tokens)).await {
@@ -134,40 +136,12 @@ impl Flights {
             .filter(|token| !live.contains_key(token))
             .collect();
         if let Some(redis) = redis {
-            outcome.has_failed = self.put_back(&redis, &live).await.is_err();
+            let put = self.put_back(&redis, Put::Any, &live).await;
+            outcome.is_put_back = matches!(&put, Ok(Outcome::Put(put)) if !put.is_empty());
+            outcome.has_failed = put.is_err();
         }
         outcome.found = live.into_iter().collect();
         outcome
-    }
-
-    // The end of a token may be carried out between our look-up in the truth and our write to
-    // Redis, which would then bring it back. So the truth is asked again after the write; if it
-    // does not answer, Redis goes without. Fails only if Redis does.
-    async fn put_back(
-        &self,
-        redis: &RedisConnection,
-        live: &HashMap<TokenValue, Arc<Grant>>,
-    ) -> Result<(), StoreError> {
-        if live.is_empty() {
-            return Ok(());
-        }
-        let set = |(token, grant): (&TokenValue, &Arc<Grant>)| Publication {
-            set: Some((token.clone(), Grant::clone(grant))),
-            delete: Vec::new(),
-        };
-        let changes: Vec<Publication> = live.iter().map(set).collect();
-        redis.publish(&changes, self.now()).await?;
-        let tokens: Vec<TokenValue> = live.keys().cloned().collect();
-        let ended = match in_budget(self.truth.find_by_access_token(&tokens)).await {
-            Ok(again) => {
-                let pairs = tokens.into_iter().zip(again);
-                pairs
-                    .filter_map(|(token, record)| record.is_none().then_some(token))
-                    .collect()
-            }
-            Err(_) => tokens,
-        };
-        redis.delete(&ended).await
     }
 
     /// Makes changes in Redis.
@@ -190,36 +164,8 @@ impl Flights {
         let redis = endpoint
             .connect(RedisDeadlines::default(), on_event)
             .await?;
-        self.replay_ends(&redis, range).await?;
+        self.carry_out(Ends::All, &redis, range).await?;
         Ok(Arc::new(redis))
-    }
-
-    // An end is remembered before it happens: what lives on in the truth is left alone.
-    async fn replay_ends(
-        &self,
-        redis: &RedisConnection,
-        range: ShardRange,
-    ) -> Result<(), StoreError> {
-        let mut last = None;
-        loop {
-            let page = self
-                .truth
-                .list_ends(self.now(), last.as_ref(), REPLAY_PAGE)
-                .await?;
-            let tokens = page.iter().map(|end| &end.access_token);
-            let own: Vec<TokenValue> = tokens.filter(|token| range.has(token)).cloned().collect();
-            let found = self.truth.find_by_access_token(&own).await?;
-            let ended = own
-                .into_iter()
-                .zip(found)
-                .filter(|(_, record)| record.is_none());
-            let ended: Vec<TokenValue> = ended.map(|(token, _)| token).collect();
-            redis.delete(&ended).await?;
-            if page.len() < REPLAY_PAGE {
-                return Ok(());
-            }
-            last = page.into_iter().last();
-        }
     }
 }
 
@@ -238,7 +184,10 @@ pub(super) fn on_event(local: &LocalCopy, connection: u64, event: CacheEvent) {
     }
 }
 
-async fn in_budget<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+/// Waits for the truth within its part of a verification.
+pub(super) async fn in_budget<T>(
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
     let timeout = |_elapsed| StoreError::Timeout { store: "token" };
     tokio::time::timeout(TRUTH_BUDGET, asked)
         .await
@@ -262,7 +211,8 @@ fn answer_unavailable(calls: Vec<LookUp>, error: StoreError) {
     }
 }
 
-fn live(
+/// Those of these tokens that live.
+pub(super) fn live(
     tokens: Vec<TokenValue>,
     grants: Vec<Option<Grant>>,
     now: OffsetDateTime,

@@ -4,6 +4,7 @@
 //! change. When a shard dies, a verification is asked again within its deadline and a change is
 //! [`CacheError::Unavailable`]; the other shards are untouched.
 
+mod catch_up;
 mod flight;
 mod local_copy;
 mod shard;
@@ -16,7 +17,6 @@ use futures_util::future::join_all;
 use metrics::Counter;
 use thiserror::Error;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::handle::{AskError, Handle, within};
 use super::supervisor::Child;
@@ -119,14 +119,19 @@ impl TokenCache {
         let count = endpoints.len() * policy.shards_per_endpoint;
         let mut shards = Vec::new();
         let mut children = Vec::new();
-        for endpoint in endpoints {
+        let ranges = endpoints.len();
+        for (index, endpoint) in endpoints.into_iter().enumerate() {
+            let whole = ShardRange {
+                index,
+                count: ranges,
+            };
             for own in 0..policy.shards_per_endpoint {
                 let (handle, published) = Handle::new(BOUND);
                 let (connected, is_connected) = watch::channel(false);
                 let local = Arc::new(LocalCopy::new());
                 let arguments = Arguments {
                     endpoint: endpoint.clone(),
-                    is_first_of_endpoint: own == 0,
+                    first_of: (own == 0).then_some(whole),
                     range: ShardRange {
                         index: shards.len(),
                         count,
@@ -184,14 +189,14 @@ impl TokenCache {
                 .look_ups
                 .ask(token.clone(), deadline, TokenCacheMessage::LookUp)
         };
-        loop {
-            match look_up().await {
-                // A look-up changes nothing, so it is asked again of the restarted actor.
-                Err(AskError::Gone) if Instant::now() < deadline => {
-                    shard.look_ups.wait_for_restart(deadline).await;
-                }
-                answer => return answer?,
+        match look_up().await {
+            // A look-up changes nothing, so it is asked again of the restarted actor; once, or one
+            // that makes its actor panic would spend the budget of restarts alone.
+            Err(AskError::Gone) => {
+                shard.look_ups.wait_for_restart(deadline).await;
+                look_up().await?
             }
+            answer => answer?,
         }
     }
 

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::records::{EndedRow, encode, millis, read_ended};
 use super::tables::{ENDED, ENDED_EXPIRIES, ENDED_REFRESH_TOKENS, FORGET_ORDER, Millis, Row};
-use crate::domain::token::EndedToken;
+use crate::domain::token::{EndedToken, TokenValue};
 use crate::stores::error::StoreError;
 
 /// Memories that one batch forgets at most, so that it stays short.
@@ -47,6 +47,26 @@ impl<'t> EndTables<'t> {
         self.by_forget_at
             .insert((millis(end.forget_at), access_token), ())?;
         Ok(())
+    }
+
+    /// Changes the marks of an end, if it is remembered.
+    pub(super) fn mark(
+        &mut self,
+        token: &TokenValue,
+        change: impl FnOnce(&mut EndedRow),
+    ) -> Result<(), StoreError> {
+        let access_token = token.expose();
+        let Some(mut row) = self.find(access_token)? else {
+            return Ok(());
+        };
+        change(&mut row);
+        self.ends.insert(access_token, encode(&row)?.as_slice())?;
+        Ok(())
+    }
+
+    fn find(&self, access_token: &str) -> Result<Option<EndedRow>, StoreError> {
+        let row = self.ends.get(access_token)?;
+        row.map(|row| read_ended(row.value())).transpose()
     }
 
     /// Forgets what may go by now, up to what one batch may remove.

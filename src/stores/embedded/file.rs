@@ -64,7 +64,7 @@ impl File {
     }
 
     fn create_tables(&self) -> Result<u64, StoreError> {
-        let transaction = self.begin_write()?;
+        let transaction = self.begin_write(Durability::Immediate)?;
         let format = tables::create_all(&transaction)?;
         commit(transaction)?;
         Ok(format)
@@ -76,20 +76,22 @@ impl File {
     }
 
     /// Begins to write, once the transaction before has ended. Blocks.
-    pub(super) fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        match self.database().and_then(|database| begin(&database)) {
+    pub(super) fn begin_write(
+        &self,
+        durability: Durability,
+    ) -> Result<WriteTransaction, StoreError> {
+        let begin = |database: Arc<Database>| begin(&database, durability);
+        match self.database().and_then(begin) {
             // After a failed write (a full disk, say) redb serves nothing until it is opened
             // again, which goes back to the last commit.
-            Err(StoreError::Unavailable { .. }) => {
-                self.reopen().and_then(|database| begin(&database))
-            }
-            begun => begun,
+            Err(StoreError::Unavailable { .. }) => self.reopen().and_then(begin),
+            transaction => transaction,
         }
     }
 
     /// Opens the file again if a write has failed since it was opened. Blocks.
     pub(super) fn mend(&self) -> Result<(), StoreError> {
-        self.begin_write().map(drop)
+        self.begin_write(Durability::Immediate).map(drop)
     }
 
     fn database(&self) -> Result<Arc<Database>, StoreError> {
@@ -104,7 +106,7 @@ impl File {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(current) = database.as_ref()
-            && begin(current).is_ok()
+            && begin(current, Durability::Immediate).is_ok()
         {
             return Ok(Arc::clone(current));
         }
@@ -133,9 +135,9 @@ pub(super) fn unavailable(cause: impl Error + Send + Sync + 'static) -> StoreErr
     }
 }
 
-fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
+fn begin(database: &Database, durability: Durability) -> Result<WriteTransaction, StoreError> {
     let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_durability(durability)?;
     Ok(transaction)
 }
 

@@ -14,6 +14,7 @@
 mod clients;
 mod ends;
 mod file;
+mod reader;
 mod records;
 mod secrets;
 mod tables;
@@ -26,7 +27,7 @@ mod users;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{ReadTransaction, WriteTransaction};
+use redb::{Durability, ReadTransaction, WriteTransaction};
 use time::OffsetDateTime;
 
 use super::Truth;
@@ -95,9 +96,22 @@ impl EmbeddedStore {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.transact_with(Durability::Immediate, write).await
+    }
+
+    /// As [`EmbeddedStore::transact`]; without durability a crash may lose it, as a whole.
+    async fn transact_with<T, E>(
+        &self,
+        durability: Durability,
+        write: impl FnOnce(&WriteTransaction) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let file = Arc::clone(&self.file);
         tokio::task::spawn_blocking(move || {
-            let transaction = file.begin_write()?;
+            let transaction = file.begin_write(durability)?;
             let answer = write(&transaction)?;
             file::commit(transaction)?;
             Ok(answer)

@@ -220,6 +220,11 @@ pub(super) struct EndedRow {
     /// Until when the access token would have been accepted.
     pub(super) access_expires_at: Millis,
     forget_at: Millis,
+    /// Told this way round because rows of earlier versions do not say.
+    #[serde(default)]
+    pub(super) is_unanswered: bool,
+    #[serde(default)]
+    pub(super) is_unpublished: bool,
 }
 
 impl From<&EndedToken> for EndedRow {
@@ -230,6 +235,8 @@ impl From<&EndedToken> for EndedRow {
             ended_at: millis(end.ended_at),
             access_expires_at: millis(end.access_expires_at),
             forget_at: millis(end.forget_at),
+            is_unanswered: !end.is_answered,
+            is_unpublished: !end.is_published,
         }
     }
 }
@@ -250,5 +257,7 @@ pub(super) fn read_end(access_token: &str, bytes: &[u8]) -> Result<EndedToken, S
         ended_at: instant(ENDED_PLACE, row.ended_at)?,
         access_expires_at: instant(ENDED_PLACE, row.access_expires_at)?,
         forget_at: instant(ENDED_PLACE, row.forget_at)?,
+        is_answered: !row.is_unanswered,
+        is_published: !row.is_unpublished,
     })
 }

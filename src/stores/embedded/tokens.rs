@@ -1,26 +1,26 @@
 //! Token pairs and the memory of their ends, in the file.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
+use redb::{Durability, ReadableTable};
 use time::OffsetDateTime;
 
 use super::EmbeddedStore;
 use super::ends::EndTables;
-use super::records::{corrupt, millis, read_client, read_end, read_token, read_user};
+use super::reader::{Reader, grant_of};
+use super::records::{corrupt, millis, read_end, read_token};
 use super::tables::{
-    ACCESS_TOKENS, CLIENTS, ENDED, ENDED_EXPIRIES, ENDED_REFRESH_TOKENS, FAMILIES, Id, Millis,
-    REFRESH_TOKENS, ROTATED_TOKENS, Row, SESSIONS, TOKENS, USERS,
+    ACCESS_TOKENS, CLIENTS, ENDED, ENDED_EXPIRIES, ENDED_REFRESH_TOKENS, FAMILIES, Millis,
+    REFRESH_TOKENS, ROTATED_TOKENS, SESSIONS, TOKENS, USERS,
 };
 use super::token_tables::TokenTables;
 use crate::domain::client::ClientId;
-use crate::domain::token::{
-    EndedToken, FamilyId, Grant, GrantUser, RecordId, TokenRecord, TokenValue,
-};
+use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord, TokenValue};
 use crate::domain::user::UserId;
 use crate::stores::error::StoreError;
-use crate::stores::{TokenStore, TokenWrite};
+use crate::stores::{Ends, TokenStore, TokenWrite};
 
 #[async_trait]
 impl TokenStore for EmbeddedStore {
@@ -159,8 +159,29 @@ impl TokenStore for EmbeddedStore {
         .await
     }
 
+    async fn settle_ends(
+        &self,
+        answered: &[TokenValue],
+        published: &[TokenValue],
+    ) -> Result<(), StoreError> {
+        let (answered, published): (Arc<[_]>, Arc<[_]>) = (answered.into(), published.into());
+        // A mark that comes back in a crash does no harm, so nothing is synced for it.
+        self.transact_with(Durability::None, move |transaction| {
+            let mut tables = EndTables::open(transaction)?;
+            for token in &*answered {
+                tables.mark(token, |row| row.is_unanswered = false)?;
+            }
+            for token in &*published {
+                tables.mark(token, |row| row.is_unpublished = false)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn list_ends(
         &self,
+        which: Ends,
         now: OffsetDateTime,
         after: Option<&EndedToken>,
         limit: usize,
@@ -183,10 +204,36 @@ impl TokenStore for EmbeddedStore {
                 if key.value() != listed {
                     let access_token = key.value().1;
                     let row = ends.get(access_token)?.ok_or_else(lost)?;
-                    found.push(read_end(access_token, row.value())?);
+                    let end = read_end(access_token, row.value())?;
+                    found.extend((which == Ends::All || !end.is_published).then_some(end));
                 }
             }
             Ok(found)
+        })
+        .await
+    }
+
+    // Asked for a Redis, which is never beside this store: no index is kept for it.
+    async fn list_live(
+        &self,
+        now: OffsetDateTime,
+        after: Option<&TokenRecord>,
+        limit: usize,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        let order = |record: &TokenRecord| (millis(record.expires_at), record.id.0);
+        let last = after.map(order);
+        self.scan(move |transaction| {
+            let mut live = Vec::new();
+            for entry in transaction.open_table(TOKENS)?.iter()? {
+                let (id, row) = entry?;
+                let record = read_token(RecordId(*id.value()), row.value())?;
+                if record.expires_at > now && last.is_none_or(|last| order(&record) < last) {
+                    live.push(record);
+                }
+            }
+            live.sort_unstable_by_key(|record| Reverse(order(record)));
+            live.truncate(limit);
+            Ok(live)
         })
         .await
     }
@@ -195,68 +242,4 @@ impl TokenStore for EmbeddedStore {
         self.read(|transaction| transaction.open_table(TOKENS).map(drop).map_err(Into::into))
             .await
     }
-}
-
-/// Reads token records by what an index says.
-struct Reader {
-    records: ReadOnlyTable<Id, Row>,
-}
-
-impl Reader {
-    fn open(transaction: &ReadTransaction) -> Result<Self, StoreError> {
-        let records = transaction.open_table(TOKENS)?;
-        Ok(Self { records })
-    }
-
-    fn by_token(
-        &self,
-        index: &impl ReadableTable<&'static str, Id>,
-        token: &TokenValue,
-    ) -> Result<Option<TokenRecord>, StoreError> {
-        let id = index.get(token.expose())?;
-        id.map(|id| self.indexed(RecordId(*id.value()))).transpose()
-    }
-
-    fn indexed(&self, id: RecordId) -> Result<TokenRecord, StoreError> {
-        let lost = || corrupt("tokens", "an index leads to no record");
-        let row = self.records.get(&id.0)?.ok_or_else(lost)?;
-        read_token(id, row.value())
-    }
-}
-
-/// What a record stands for; `None` when its user or client is gone or disabled.
-fn grant_of(
-    record: TokenRecord,
-    users: &impl ReadableTable<Id, Row>,
-    clients: &impl ReadableTable<&'static str, Row>,
-) -> Result<Option<Grant>, StoreError> {
-    let client_id = record.client_id.as_str();
-    let is_client_live = match clients.get(client_id)? {
-        Some(row) => !read_client(client_id, row.value())?.is_disabled,
-        None => false,
-    };
-    if !is_client_live {
-        return Ok(None);
-    }
-    let user = match record.user_id {
-        None => None,
-        Some(id) => match users.get(&id.0)? {
-            Some(row) => {
-                let user = read_user(id, row.value())?;
-                if user.is_disabled {
-                    return Ok(None);
-                }
-                let username = user.username;
-                Some(GrantUser { id, username })
-            }
-            None => return Ok(None),
-        },
-    };
-    Ok(Some(Grant {
-        user,
-        client_id: record.client_id,
-        scope: record.scope,
-        issued_at: record.issued_at,
-        expires_at: record.expires_at,
-    }))
 }

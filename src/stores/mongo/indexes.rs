@@ -13,6 +13,7 @@ use mongodb::{Collection, IndexModel};
 
 use crate::stores::error::OpenError;
 
+use super::documents::token::UNPUBLISHED;
 use super::{DUPLICATE_KEY, MongoStore, STORE, error_code};
 
 /// Building an index over an old, large collection takes its time.
@@ -83,12 +84,14 @@ pub(super) async fn create(store: &MongoStore) -> Result<(), OpenError> {
     let of_tokens = vec![
         finding_sparse("rotated_from.refresh_token"),
         finding_sparse("family"),
+        finding_in_order(&["expires", "_id"]),
         expiring("purge_at"),
     ];
     create_in(&store.tokens, &TOKENS, of_tokens).await?;
     let of_ends = vec![
         finding_sparse("refresh_token"),
         finding_in_order(&["expires", "_id"]),
+        finding_unpublished(),
         expiring("forget_at"),
     ];
     create_in(&store.ended_tokens, &[], of_ends).await
@@ -184,6 +187,15 @@ fn finding_in_order(fields: &[&str]) -> IndexModel {
         .map(|field| ((*field).to_owned(), Bson::Int32(1)));
     IndexModel::builder()
         .keys(keys.collect::<Document>())
+        .build()
+}
+
+/// Small, since an end is unpublished for a moment only.
+fn finding_unpublished() -> IndexModel {
+    let options = IndexOptions::builder().partial_filter_expression(doc! { UNPUBLISHED: true });
+    IndexModel::builder()
+        .keys(doc! { UNPUBLISHED: 1, "expires": 1, "_id": 1 })
+        .options(options.build())
         .build()
 }
 

@@ -14,7 +14,7 @@ use crate::domain::token::{
 };
 use crate::domain::user::UserId;
 use crate::stores::error::StoreError;
-use crate::stores::{TokenStore, TokenWrite};
+use crate::stores::{Ends, TokenStore, TokenWrite};
 
 use super::documents::{date, object_id, record_id, texts, token};
 use super::grouped::MOST_WRITES;
@@ -153,13 +153,32 @@ impl TokenStore for MongoStore {
         Ok(in_order(refresh_tokens, &found))
     }
 
+    async fn settle_ends(
+        &self,
+        answered: &[TokenValue],
+        published: &[TokenValue],
+    ) -> Result<(), StoreError> {
+        let updates = token::settle(answered, published);
+        if updates.is_empty() {
+            return Ok(());
+        }
+        // A mark that comes back in a crash does no harm, so the journal is not waited for.
+        let command = doc! {
+            "update": "ended_tokens", "updates": updates, "ordered": false,
+            "writeConcern": { "w": 1, "j": false },
+        };
+        within_deadline(self.database.run_command(command)).await?;
+        Ok(())
+    }
+
     async fn list_ends(
         &self,
+        which: Ends,
         now: OffsetDateTime,
         after: Option<&EndedToken>,
         limit: usize,
     ) -> Result<Vec<EndedToken>, StoreError> {
-        let filter = match after {
+        let mut filter = match after {
             None => doc! { "expires": { "$gt": date(now) } },
             Some(end) => {
                 let expires = date(end.access_expires_at);
@@ -170,6 +189,9 @@ impl TokenStore for MongoStore {
                 ] }
             }
         };
+        if which == Ends::Unpublished {
+            filter.insert(token::UNPUBLISHED, true);
+        }
         let find = self
             .ended_tokens
             .find(filter)
@@ -177,6 +199,27 @@ impl TokenStore for MongoStore {
         let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
         let documents = all_documents(find.batch_size(one_batch(limit))).await?;
         Ok(documents.iter().filter_map(token::read_end).collect())
+    }
+
+    async fn list_live(
+        &self,
+        now: OffsetDateTime,
+        after: Option<&TokenRecord>,
+        limit: usize,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        let mut filter = doc! { "expires": { "$gt": date(now) } };
+        if let Some(last) = after {
+            let expires = date(last.expires_at);
+            let id = object_id(last.id);
+            let earlier = doc! { "expires": { "$lt": expires } };
+            let as_late = doc! { "expires": expires, "_id": { "$lt": id } };
+            filter.insert("$or", [earlier, as_late]);
+        }
+        let find = self.tokens.find(filter);
+        let find = find.sort(doc! { "expires": -1, "_id": -1 });
+        let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
+        let documents = all_documents(find.batch_size(one_batch(limit))).await?;
+        Ok(documents.iter().filter_map(token::read).collect())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use futures_util::future;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::cluster_async::ClusterConnection;
-use redis::{Cmd, Pipeline};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisResult};
 use time::OffsetDateTime;
 
 use crate::domain::token::{Grant, TokenValue};
@@ -132,24 +132,23 @@ impl RedisConnection {
         }
     }
 
-    /// One transaction per slot in a cluster, a single one elsewhere.
     fn pipeline_of<'a>(
         &self,
         pipelines: &'a mut BTreeMap<u16, Pipeline>,
         token: &TokenValue,
     ) -> &'a mut Pipeline {
-        let group = match &self.link {
-            Link::Single(_) => 0,
-            Link::Cluster(_) => slot_of(token),
-        };
-        pipelines.entry(group).or_insert_with(|| {
-            let mut pipeline = redis::pipe();
-            pipeline.atomic();
-            pipeline
-        })
+        pipelines.entry(self.group_of(token)).or_insert_with(atomic)
     }
 
-    async fn ask<T: redis::FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+    /// Tokens of one group go in one transaction: those of a slot in a cluster, all elsewhere.
+    pub(super) fn group_of(&self, token: &TokenValue) -> u16 {
+        match &self.link {
+            Link::Single(_) => 0,
+            Link::Cluster(_) => slot_of(token),
+        }
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         let answer = match self.link.clone() {
             Link::Single(mut link) => command.query_async(&mut link).await,
             Link::Cluster(mut link) => command.query_async(&mut link).await,
@@ -157,17 +156,24 @@ impl RedisConnection {
         answer.map_err(store_error)
     }
 
-    async fn run(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
-        let done = match self.link.clone() {
-            Link::Single(link) => run_on(link, pipeline).await,
-            Link::Cluster(link) => run_on(link, pipeline).await,
-        };
-        done.map_err(store_error)
+    pub(super) async fn run(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
+        self.run_for(pipeline).await.map_err(store_error)
+    }
+
+    /// Runs a pipeline for its answers.
+    pub(super) async fn run_for<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
+        match self.link.clone() {
+            Link::Single(mut link) => pipeline.query_async(&mut link).await,
+            Link::Cluster(mut link) => pipeline.query_async(&mut link).await,
+        }
     }
 }
 
-async fn run_on(mut link: impl ConnectionLike, pipeline: &Pipeline) -> redis::RedisResult<()> {
-    pipeline.query_async(&mut link).await
+/// An empty transaction.
+pub(super) fn atomic() -> Pipeline {
+    let mut pipeline = redis::pipe();
+    pipeline.atomic();
+    pipeline
 }
 
 /// Sets both keys of a token for the rest of its life.

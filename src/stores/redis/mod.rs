@@ -10,6 +10,7 @@
 
 pub mod connection;
 pub mod endpoints;
+pub mod provisional;
 pub mod slot;
 
 mod companion;

@@ -95,5 +95,7 @@ pub(super) fn end(record: &TokenRecord, ended_at: OffsetDateTime) -> EndedToken 
         access_expires_at: record.expires_at,
         // Far enough away that no store forgets it during a test, whatever its clock says.
         forget_at: ended_at + Duration::days(10_000),
+        is_answered: false,
+        is_published: false,
     }
 }

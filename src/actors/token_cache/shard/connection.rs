@@ -29,14 +29,19 @@ impl State {
         let number = local.next_connection();
         self.number = number;
         let tell = move |event: CacheEvent| {
-            if matches!(event, CacheEvent::Disconnected) {
-                let _actor_restarted = teller.cast(TokenCacheMessage::Disconnected(number));
+            let message = match &event {
+                CacheEvent::Disconnected => Some(TokenCacheMessage::Disconnected(number)),
+                CacheEvent::InvalidatedAll => Some(TokenCacheMessage::Flushed(number)),
+                CacheEvent::Invalidated(_) => None,
+            };
+            if let Some(message) = message {
+                let _actor_restarted = teller.cast(message);
             }
             on_event(&local, number, event);
         };
         let flights = self.arguments.flights.clone();
         let range = self.arguments.range;
-        let is_to_diagnose = self.arguments.is_first_of_endpoint && number == 1;
+        let is_to_diagnose = self.arguments.first_of.is_some() && number == 1;
         let flight = async move {
             let redis = flights.connect(endpoint, range, tell).await?;
             if is_to_diagnose {
@@ -82,6 +87,8 @@ impl State {
             .local
             .trust(if tracks_changes { source } else { Source::None });
         self.arguments.connected.send_replace(true);
+        self.catch_up_later(myself);
+        self.restore(false);
         tracing::info!(redis.tracks_changes = tracks_changes, "Redis is trusted");
     }
 

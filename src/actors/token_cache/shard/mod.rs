@@ -1,8 +1,10 @@
 //! The actor of one shard: what arrives, what is in the air, and the state of its connection.
 
+mod catch_up;
 mod changes;
 mod connection;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +14,15 @@ use tokio::sync::watch;
 use crate::actors::batch::{Batch, Landed, launch};
 use crate::actors::supervisor::Fault;
 use crate::actors::token_cache::CacheError;
+use crate::actors::token_cache::catch_up::{Failed, Restoring};
 use crate::actors::token_cache::flight::{Change, Flights, LookUp, RedisOutcome, TruthOutcome};
 use crate::actors::token_cache::local_copy::{LocalCopy, Source};
-use crate::domain::token::TokenValue;
+use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::endpoints::RedisEndpoint;
 use crate::stores::redis::slot;
+use catch_up::CaughtUp;
 use changes::ChangeOutcome;
 
 /// Most tokens of one look-up in the truth: a flood of unknown ones waits here, not in MongoDB.
@@ -42,8 +46,9 @@ pub(super) struct TokenCacheActor;
 pub(super) struct Arguments {
     pub(super) endpoint: Option<RedisEndpoint>,
     pub(super) range: ShardRange,
-    /// One shard of each endpoint tells at start what an operator should know of that Redis.
-    pub(super) is_first_of_endpoint: bool,
+    /// The range of the whole endpoint, where this is its first shard: that one does what is to be
+    /// done once for each Redis.
+    pub(super) first_of: Option<ShardRange>,
     pub(super) local: Arc<LocalCopy>,
     pub(super) connected: Arc<watch::Sender<bool>>,
     pub(super) flights: Flights,
@@ -73,6 +78,11 @@ pub(super) enum TokenCacheMessage {
     Disconnected(u64),
     Beat(u64),
     BeatLanded(Landed<Beaten>),
+    CatchUp(u64),
+    CaughtUp(Landed<CaughtUp>),
+    Flushed(u64),
+    RestoreOn(Restoring),
+    Restored(Landed<Result<Option<Restoring>, Failed>>),
     Fault,
 }
 
@@ -101,6 +111,10 @@ pub(super) struct State {
     changes: Batch<Change>,
     connects: Batch<()>,
     beats: Batch<u64>,
+    catching_up: Batch<u64>,
+    restores: Batch<Restoring>,
+    /// The number of the latest look for live tokens that Redis lost.
+    restore_number: u64,
     /// Ends that came while a connect was under way: it may have read the memory of ends before
     /// they were in it.
     owed: Vec<TokenValue>,
@@ -143,6 +157,9 @@ impl Actor for TokenCacheActor {
             changes: Batch::new(),
             connects: Batch::new(),
             beats: Batch::new(),
+            catching_up: Batch::new(),
+            restores: Batch::new(),
+            restore_number: 0,
             owed: Vec::new(),
         })
     }
@@ -164,6 +181,11 @@ impl Actor for TokenCacheActor {
             TokenCacheMessage::Disconnected(number) => state.disconnected(number, &myself),
             TokenCacheMessage::Beat(number) => state.beat(number),
             TokenCacheMessage::BeatLanded(landed) => state.beat_landed(landed, &myself)?,
+            TokenCacheMessage::CatchUp(number) => state.catch_up(number),
+            TokenCacheMessage::CaughtUp(landed) => state.caught_up(landed, &myself)?,
+            TokenCacheMessage::Flushed(number) => state.flushed(number),
+            TokenCacheMessage::RestoreOn(at) => state.restore_on(at),
+            TokenCacheMessage::Restored(landed) => state.restored(landed, &myself)?,
             #[expect(clippy::panic, reason = "asked for by a test of supervision")]
             TokenCacheMessage::Fault => panic!("fault injected"),
         }
@@ -196,6 +218,8 @@ impl State {
         self.take_off_connect(myself);
         self.take_off_changes(myself);
         self.take_off_beat(myself);
+        self.take_off_catch_up(myself);
+        self.take_off_restore(myself);
         let noted = self.arguments.local.note();
         if let Connection::Up(redis) = &self.connection
             && let Some(mut calls) = self.look_ups.take_off(usize::MAX)
@@ -235,12 +259,28 @@ impl State {
         let outcome = self.missing.land(landed)?;
         // Redis tells only of changes to what was read there: with a Redis, it is asked again for
         // what the truth put back, and that answer is kept.
+        if outcome.is_put_back {
+            self.ask_redis_instead(&outcome.found);
+        }
         if self.arguments.endpoint.is_none() {
             self.arguments.local.fill(outcome.noted, outcome.found);
         }
         self.arguments.local.fill_unknown(outcome.unknown);
         self.drop_if(outcome.has_failed, myself);
         Ok(())
+    }
+
+    // Who waits for the truth to tell of a token that was just put back asks Redis instead: an
+    // emptied Redis costs the truth one look-up for each token.
+    fn ask_redis_instead(&mut self, found: &[(TokenValue, Arc<Grant>)]) {
+        let found: HashSet<&TokenValue> = found.iter().map(|(token, _)| token).collect();
+        for call in self.missing.drain() {
+            if found.contains(&call.request) {
+                self.look_ups.push(call);
+            } else {
+                self.missing.push(call);
+            }
+        }
     }
 
     fn redis(&self) -> Option<Arc<RedisConnection>> {

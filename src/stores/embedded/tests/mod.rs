@@ -16,7 +16,7 @@ use crate::domain::scope::Scope;
 use crate::domain::token::{EndedToken, RecordId, RotatedFrom, TokenRecord, TokenValue};
 use crate::domain::user::{HashOrigin, NewUser, PasswordHash, User};
 use crate::stores::error::InsertError;
-use crate::stores::{ExpectedRecord, TokenWrite};
+use crate::stores::{Ends, ExpectedRecord, TokenWrite};
 
 struct Opened {
     folder: TempDir,
@@ -88,6 +88,8 @@ impl Opened {
             ended_at: self.clock.now(),
             access_expires_at: self.clock.now() + Duration::hours(2),
             forget_at: self.clock.now() + Duration::hours(1),
+            is_answered: false,
+            is_published: false,
         }
     }
 
@@ -442,13 +444,22 @@ async fn the_first_memory_of_an_end_stays() {
     assert_eq!(store.ended_family(1).await, Some(RecordId([6; 12])));
     assert_eq!(store.ended_family(3).await, None);
 
-    let first = tokens.list_ends(before, None, 1).await.unwrap();
+    let first = tokens.list_ends(Ends::All, before, None, 1).await.unwrap();
     assert_eq!(first[0].access_token, token('a', 1));
-    let rest = tokens.list_ends(before, first.last(), 9).await.unwrap();
+    let rest = tokens
+        .list_ends(Ends::All, before, first.last(), 9)
+        .await
+        .unwrap();
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].access_token, token('a', 2));
     let expired = store.clock.now() + Duration::hours(3);
-    assert!(tokens.list_ends(expired, None, 9).await.unwrap().is_empty());
+    assert!(
+        tokens
+            .list_ends(Ends::All, expired, None, 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -460,7 +471,7 @@ async fn memories_are_forgotten_by_later_writes() {
     store.clock.advance(Duration::hours(1));
     tokens.remember_ends(&[store.end(2, 7)]).await.unwrap();
     assert_eq!(store.ended_family(1).await, None);
-    let left = tokens.list_ends(before, None, 9).await.unwrap();
+    let left = tokens.list_ends(Ends::All, before, None, 9).await.unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].access_token, token('a', 2));
 }

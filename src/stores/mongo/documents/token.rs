@@ -6,9 +6,9 @@ use tracing::warn;
 
 use crate::domain::client::ClientId;
 use crate::domain::scope::Scope;
-use crate::domain::token::{EndedToken, RotatedFrom, TokenRecord};
+use crate::domain::token::{EndedToken, RotatedFrom, TokenRecord, TokenValue};
 
-use super::{SCHEMA, SCHEMA_VERSION, date, instant, object_id, record_id, scope, token};
+use super::{SCHEMA, SCHEMA_VERSION, date, instant, object_id, record_id, scope, texts, token};
 
 /// The document of a token pair.
 pub(in super::super) fn write(record: &TokenRecord) -> Document {
@@ -92,6 +92,25 @@ fn try_read(document: &Document) -> Option<TokenRecord> {
     })
 }
 
+/// Marks an end whose caller was not answered yet.
+const UNANSWERED: &str = "unanswered";
+/// Marks an end of which Redis was not told yet.
+pub(in super::super) const UNPUBLISHED: &str = "unpublished";
+
+/// The updates that take marks off ends.
+pub(in super::super) fn settle(answered: &[TokenValue], published: &[TokenValue]) -> Vec<Document> {
+    let update = |mark: &str, tokens: &[TokenValue]| {
+        doc! {
+            "q": { "_id": { "$in": texts(tokens) } },
+            "u": { "$unset": { mark: "" } },
+            "multi": true,
+        }
+    };
+    let marks = [(UNANSWERED, answered), (UNPUBLISHED, published)];
+    let marked = marks.into_iter().filter(|(_, tokens)| !tokens.is_empty());
+    marked.map(|(mark, tokens)| update(mark, tokens)).collect()
+}
+
 /// The update that remembers an end; the first one of a token stays.
 pub(in super::super) fn remember(end: &EndedToken) -> Document {
     let mut memory = doc! {
@@ -102,6 +121,15 @@ pub(in super::super) fn remember(end: &EndedToken) -> Document {
     };
     if let Some(refresh_token) = &end.refresh_token {
         memory.insert("refresh_token", refresh_token.expose());
+    }
+    // Marks are there only while there is something to do, so that their index is small.
+    for (mark, is_settled) in [
+        (UNANSWERED, end.is_answered),
+        (UNPUBLISHED, end.is_published),
+    ] {
+        if !is_settled {
+            memory.insert(mark, true);
+        }
     }
     doc! {
         "q": { "_id": end.access_token.expose() },
@@ -119,6 +147,8 @@ pub(in super::super) fn read_end(document: &Document) -> Option<EndedToken> {
         ended_at: instant(document, "ended_at")?,
         access_expires_at: instant(document, "expires")?,
         forget_at: instant(document, "forget_at")?,
+        is_answered: !document.contains_key(UNANSWERED),
+        is_published: !document.contains_key(UNPUBLISHED),
     })
 }
 

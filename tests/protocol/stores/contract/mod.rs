@@ -41,6 +41,8 @@ macro_rules! keeps_the_contract {
                 token_writes::a_pair_survives_with_all_its_fields,
                 tokens::a_grant_needs_its_user_and_client,
                 tokens::the_first_memory_of_an_end_stays,
+                tokens::an_end_is_marked_until_it_is_settled,
+                tokens::live_records_are_listed_from_the_latest_expiry_on,
                 records::a_secret_is_chosen_once,
                 tokens::nothing_asked_is_nothing_answered,
             );

@@ -6,7 +6,7 @@ use time::Duration;
 use warp_sentinel::clock::Clock;
 use warp_sentinel::domain::client::ClientId;
 use warp_sentinel::domain::token::{RotatedFrom, TokenRecord};
-use warp_sentinel::stores::Truth;
+use warp_sentinel::stores::{Ends, Truth};
 
 use super::super::fixtures::{client, end, id, noon, record, token};
 use super::{insert, insert_user};
@@ -113,8 +113,16 @@ pub(super) async fn the_first_memory_of_an_end_stays(truth: &Truth) {
     let again = end(&pairs[0], now + Duration::hours(1));
     truth.tokens.remember_ends(&[again]).await.unwrap();
     // Ordered by expiry and token, page by page.
-    let first = truth.tokens.list_ends(now, None, 2).await.unwrap();
-    let rest = truth.tokens.list_ends(now, first.last(), 9).await.unwrap();
+    let first = truth
+        .tokens
+        .list_ends(Ends::All, now, None, 2)
+        .await
+        .unwrap();
+    let rest = truth
+        .tokens
+        .list_ends(Ends::All, now, first.last(), 9)
+        .await
+        .unwrap();
     let listed = first
         .iter()
         .chain(&rest)
@@ -125,7 +133,7 @@ pub(super) async fn the_first_memory_of_an_end_stays(truth: &Truth) {
     assert!(
         truth
             .tokens
-            .list_ends(expired, None, 9)
+            .list_ends(Ends::All, expired, None, 9)
             .await
             .unwrap()
             .is_empty()
@@ -140,6 +148,44 @@ pub(super) async fn the_first_memory_of_an_end_stays(truth: &Truth) {
         found,
         [Some((id(10), token(10))), None, Some((id(0), token(0)))]
     );
+}
+
+pub(super) async fn an_end_is_marked_until_it_is_settled(truth: &Truth) {
+    let tokens = &truth.tokens;
+    let now = Clock::default().now();
+    let pairs = [record(0, id(1)), record(10, id(2)), record(20, id(3))];
+    let ends = pairs.each_ref().map(|pair| end(pair, now));
+    tokens.remember_ends(&ends).await.unwrap();
+    let (answered, published) = ([token(0), token(404)], [token(0), token(10)]);
+    tokens.settle_ends(&answered, &published).await.unwrap();
+    let left = tokens.list_ends(Ends::Unpublished, now, None, 9).await;
+    let left: Vec<_> = left.unwrap().into_iter().map(|e| e.access_token).collect();
+    assert_eq!(left, [token(20)]);
+    let found = tokens.find_ends(&[token(1), token(11), token(21)]).await;
+    let marks = found.unwrap().into_iter().flatten();
+    let marks: Vec<_> = marks.map(|e| (e.is_answered, e.is_published)).collect();
+    assert_eq!(marks, [(true, true), (false, true), (false, false)]);
+    // Remembered again, it stays settled.
+    tokens.remember_ends(&ends).await.unwrap();
+    let found = tokens.find_ends(&[token(1)]).await.unwrap();
+    assert!(found[0].as_ref().unwrap().is_answered);
+}
+
+pub(super) async fn live_records_are_listed_from_the_latest_expiry_on(truth: &Truth) {
+    for (number, hours) in [(0, 2), (10, 4), (20, 1), (30, 3), (40, 3)] {
+        let expires_at = noon() + Duration::hours(hours);
+        let pair = record(number, id(number));
+        insert(truth, TokenRecord { expires_at, ..pair }).await;
+    }
+    let now = noon() + Duration::hours(1);
+    let first = truth.tokens.list_live(now, None, 2).await.unwrap();
+    let rest = truth.tokens.list_live(now, first.last(), 9).await.unwrap();
+    let listed = first
+        .iter()
+        .chain(&rest)
+        .map(|record| record.access_token.clone());
+    let in_order = [token(10), token(40), token(30), token(0)];
+    assert_eq!(listed.collect::<Vec<_>>(), in_order);
 }
 
 pub(super) async fn nothing_asked_is_nothing_answered(truth: &Truth) {
@@ -158,6 +204,7 @@ pub(super) async fn nothing_asked_is_nothing_answered(truth: &Truth) {
     assert!(truth.tokens.find_ends(&[]).await.unwrap().is_empty());
     assert!(truth.tokens.write(&[]).await.unwrap().is_empty());
     truth.tokens.remember_ends(&[]).await.unwrap();
+    truth.tokens.settle_ends(&[], &[]).await.unwrap();
     truth.tokens.ping().await.unwrap();
 }
 

@@ -4,9 +4,10 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{DateTime, Document, doc};
 use warp_sentinel::clock::Clock;
 use warp_sentinel::domain::client::ClientId;
+use warp_sentinel::domain::token::TokenRecord;
 use warp_sentinel::settings::MongoSettings;
 use warp_sentinel::stores::error::OpenError;
-use warp_sentinel::stores::{TokenWrite, mongo};
+use warp_sentinel::stores::{Ends, TokenWrite, Truth, mongo};
 
 use super::super::fixtures::{client, end, id, new_user, noon, record, replacement, token};
 use super::{
@@ -103,19 +104,34 @@ async fn no_query_scans_a_collection() {
         .find_by_family(&[pair.family, id(9)])
         .await
         .unwrap();
-    truth.tokens.find_ends(&[token(1)]).await.unwrap();
-    truth.tokens.list_ends(noon(), None, 9).await.unwrap();
+    ask_of_ends(&truth, &pair).await;
     truth.tokens.write(&[replacement(&pair, 10)]).await.unwrap();
 
     database.run_command(doc! { "profile": 0 }).await.unwrap();
     let profile = database.collection::<Document>("system.profile");
     let planned = doc! { "planSummary": { "$exists": true } };
-    assert!(profile.count_documents(planned).await.unwrap() >= 11);
+    assert!(profile.count_documents(planned).await.unwrap() >= 18);
     let scan = profile
         .find_one(doc! { "planSummary": { "$regex": "COLLSCAN" } })
         .await
         .unwrap();
     assert!(scan.is_none(), "{scan:?}");
+}
+
+async fn ask_of_ends(truth: &Truth, pair: &TokenRecord) {
+    truth.tokens.find_ends(&[token(1)]).await.unwrap();
+    for which in [Ends::All, Ends::Unpublished] {
+        let first = truth.tokens.list_ends(which, noon(), None, 9).await;
+        let first = first.unwrap();
+        assert_eq!(first.len(), 1);
+        let rest = truth.tokens.list_ends(which, noon(), first.last(), 9).await;
+        assert!(rest.unwrap().is_empty());
+    }
+    let settled = [token(0)];
+    truth.tokens.settle_ends(&settled, &settled).await.unwrap();
+    truth.tokens.list_live(noon(), None, 9).await.unwrap();
+    let live = truth.tokens.list_live(noon(), Some(pair), 9).await;
+    assert!(live.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -126,5 +142,5 @@ async fn opening_again_finds_its_indexes() {
     let tokens = raw(&settings).await.collection::<Document>("tokens");
     let names = tokens.list_index_names().await.unwrap();
     assert!(names.contains(&"purge_at_1".to_owned()), "{names:?}");
-    assert_eq!(names.len(), 7);
+    assert_eq!(names.len(), 8);
 }

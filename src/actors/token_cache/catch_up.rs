@@ -1,0 +1,175 @@
+//! Bringing Redis up to date with the truth: ends that it may have missed are carried out, live
+//! tokens that it lost are put back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::flight::{Flights, in_budget, live};
+use super::shard::ShardRange;
+use crate::domain::token::{EndedToken, Grant, TokenRecord, TokenValue};
+use crate::stores::Ends;
+use crate::stores::error::StoreError;
+use crate::stores::redis::connection::RedisConnection;
+use crate::stores::redis::provisional::{Outcome, Put};
+
+/// Ends per round trip when they are carried out.
+const ENDS_PAGE: usize = 1_000;
+/// Tokens per round trip when they are put back.
+const LIVE_PAGE: usize = 500;
+/// Of the latest tokens, the share that must be in Redis for the earlier ones to be believed
+/// there: one that is being issued may not be in it yet.
+const BELIEVED_PERCENT: usize = 95;
+
+/// Which of the two stores failed.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The truth did not tell; Redis is as it was.
+    Truth(StoreError),
+    /// Redis did not confirm: the connection must be dropped.
+    Redis(StoreError),
+}
+
+impl From<Failed> for StoreError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Truth(error) | Failed::Redis(error) => error,
+        }
+    }
+}
+
+/// How far the live tokens have been looked through, the latest first.
+#[derive(Clone)]
+pub(super) struct Restoring {
+    /// Tells a look that was given up.
+    pub(super) number: u64,
+    /// Whether all of them are looked through, since Redis was emptied. If not, the look ends where
+    /// Redis has what it should have.
+    pub(super) is_whole: bool,
+    /// The last one looked at.
+    pub(super) after: Option<TokenRecord>,
+}
+
+impl Flights {
+    /// Carries out in Redis the remembered ends of this range, but for tokens that live on: an end
+    /// is remembered before it happens. Gives what was deleted.
+    pub(super) async fn carry_out(
+        &self,
+        which: Ends,
+        redis: &RedisConnection,
+        range: ShardRange,
+    ) -> Result<Vec<TokenValue>, Failed> {
+        let mut deleted = Vec::new();
+        let mut last: Option<EndedToken> = None;
+        loop {
+            let page = self
+                .truth
+                .list_ends(which, self.now(), last.as_ref(), ENDS_PAGE)
+                .await
+                .map_err(Failed::Truth)?;
+            let own: Vec<&EndedToken> = page
+                .iter()
+                .filter(|end| range.has(&end.access_token))
+                .collect();
+            deleted.extend(self.carry_out_page(redis, &own).await?);
+            if page.len() < ENDS_PAGE {
+                return Ok(deleted);
+            }
+            last = page.into_iter().last();
+        }
+    }
+
+    async fn carry_out_page(
+        &self,
+        redis: &RedisConnection,
+        ends: &[&EndedToken],
+    ) -> Result<Vec<TokenValue>, Failed> {
+        let tokens: Vec<TokenValue> = ends.iter().map(|end| end.access_token.clone()).collect();
+        let found = self.truth.find_by_access_token(&tokens).await;
+        let found = found.map_err(Failed::Truth)?;
+        let pairs = ends.iter().zip(found);
+        let ended = pairs.filter_map(|(end, record)| record.is_none().then_some(*end));
+        let ended: Vec<&EndedToken> = ended.collect();
+        let tokens: Vec<TokenValue> = ended.iter().map(|end| end.access_token.clone()).collect();
+        redis.delete(&tokens).await.map_err(Failed::Redis)?;
+        let untold = ended.iter().filter(|end| !end.is_published);
+        let untold: Vec<TokenValue> = untold.map(|end| end.access_token.clone()).collect();
+        if !untold.is_empty() {
+            // If it fails, the same is done again in a moment.
+            let _done_again = self.truth.settle_ends(&[], &untold).await;
+        }
+        Ok(tokens)
+    }
+
+    /// Puts back what Redis lacks of the next live tokens, and tells where to go on; `None` at the
+    /// end.
+    pub(super) async fn restore(
+        &self,
+        redis: &RedisConnection,
+        range: ShardRange,
+        at: Restoring,
+    ) -> Result<Option<Restoring>, Failed> {
+        let now = self.now();
+        let page = self.truth.list_live(now, at.after.as_ref(), LIVE_PAGE);
+        let page = page.await.map_err(Failed::Truth)?;
+        let tokens: Vec<TokenValue> = page
+            .iter()
+            .map(|record| record.access_token.clone())
+            .filter(|token| range.has(token))
+            .collect();
+        let grants = self.truth.find_grants(&tokens).await;
+        let live = live(tokens, grants.map_err(Failed::Truth)?, now);
+        let put = self.put_back(redis, Put::Absent, &live).await;
+        let put = match put.map_err(Failed::Redis)? {
+            Outcome::Put(put) => put.len(),
+            Outcome::Full => {
+                tracing::warn!("Redis is full: live tokens that it lost come back when used");
+                return Ok(None);
+            }
+        };
+        if put > 0 {
+            tracing::info!(tokens = put, "put back into Redis what it had lost");
+        }
+        let is_believed = put * 100 <= live.len() * (100 - BELIEVED_PERCENT);
+        if page.len() < LIVE_PAGE || (is_believed && !at.is_whole) {
+            return Ok(None);
+        }
+        Ok(Some(Restoring {
+            after: page.into_iter().last(),
+            // Redis has lost some: how many, only a look at all of them tells.
+            is_whole: true,
+            ..at
+        }))
+    }
+
+    /// Puts live tokens into Redis. The truth is asked again before they stay; if it does not
+    /// answer, Redis goes without. Fails only if Redis does.
+    pub(super) async fn put_back(
+        &self,
+        redis: &RedisConnection,
+        which: Put,
+        live: &HashMap<TokenValue, Arc<Grant>>,
+    ) -> Result<Outcome, StoreError> {
+        let all: Vec<(TokenValue, &Grant)> = live
+            .iter()
+            .map(|(token, grant)| (token.clone(), &**grant))
+            .collect();
+        let put = match redis.put(which, &all, self.now()).await? {
+            Outcome::Put(put) if !put.is_empty() => put,
+            nothing => return Ok(nothing),
+        };
+        let Ok(again) = in_budget(self.truth.find_by_access_token(&put)).await else {
+            redis.delete(&put).await?;
+            return Ok(Outcome::Put(Vec::new()));
+        };
+        let (mut ended, mut confirmed) = (Vec::new(), Vec::new());
+        for (token, record) in put.iter().zip(again) {
+            match (record, live.get(token)) {
+                (Some(_), Some(grant)) => confirmed.push((token.clone(), &**grant)),
+                _ => ended.push(token.clone()),
+            }
+        }
+        redis.delete(&ended).await?;
+        redis.confirm(&confirmed, self.now()).await?;
+        Ok(Outcome::Put(put))
+    }
+}

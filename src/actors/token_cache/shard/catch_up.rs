@@ -1,0 +1,130 @@
+//! What brings a trusted Redis up to date with the truth: once a second the ends that their writer
+//! could not carry out, and after a connect or a flush the live tokens that it lost.
+
+use std::time::Duration;
+
+use ractor::{ActorProcessingErr, ActorRef};
+
+use super::{State, TokenCacheMessage};
+use crate::actors::batch::{Landed, launch};
+use crate::actors::token_cache::catch_up::{Failed, Restoring};
+use crate::domain::token::TokenValue;
+use crate::stores::Ends;
+use crate::telemetry::chain::Chain;
+
+/// Between two looks for ends that were not carried out: another server may have lost its Redis,
+/// or its life, before it could.
+const ENDS_PAUSE: Duration = Duration::from_secs(1);
+/// Between two pages of live tokens, so that a large collection is no flood.
+const RESTORE_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a look for ends brought, over the connection of this number.
+pub(in super::super) struct CaughtUp {
+    number: u64,
+    outcome: Result<Vec<TokenValue>, Failed>,
+}
+
+impl State {
+    pub(super) fn catch_up_later(&self, myself: &ActorRef<TokenCacheMessage>) {
+        let number = self.number;
+        myself.send_after(ENDS_PAUSE, move || TokenCacheMessage::CatchUp(number));
+    }
+
+    pub(super) fn catch_up(&mut self, number: u64) {
+        if number == self.number {
+            self.catching_up.push(number);
+        }
+    }
+
+    pub(super) fn take_off_catch_up(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        if let Some(redis) = self.redis()
+            && self.catching_up.take_off(usize::MAX).is_some()
+        {
+            let (flights, number) = (self.arguments.flights.clone(), self.number);
+            let range = self.arguments.range;
+            let flight = async move {
+                let outcome = flights.carry_out(Ends::Unpublished, &redis, range).await;
+                CaughtUp { number, outcome }
+            };
+            launch(myself.clone(), flight, TokenCacheMessage::CaughtUp);
+        }
+    }
+
+    pub(super) fn caught_up(
+        &mut self,
+        landed: Landed<CaughtUp>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let caught_up = self.catching_up.land(landed)?;
+        if caught_up.number != self.number {
+            return Ok(());
+        }
+        match caught_up.outcome {
+            Ok(deleted) => self.arguments.local.forget(&deleted),
+            Err(Failed::Truth(error)) => tracing::debug!(error = %Chain(&error), "ends wait"),
+            Err(Failed::Redis(_)) => self.drop_if(true, myself),
+        }
+        self.catch_up_later(myself);
+        Ok(())
+    }
+
+    pub(super) fn flushed(&mut self, number: u64) {
+        if number == self.number {
+            self.restore(true);
+        }
+    }
+
+    /// Looks for live tokens that Redis lost, from the latest on; a look that is under way is given
+    /// up. One shard of an endpoint does it for all.
+    pub(super) fn restore(&mut self, is_whole: bool) {
+        if self.arguments.first_of.is_none() {
+            return;
+        }
+        self.restore_number += 1;
+        self.restores.push(Restoring {
+            number: self.restore_number,
+            is_whole,
+            after: None,
+        });
+    }
+
+    pub(super) fn restore_on(&mut self, at: Restoring) {
+        if at.number == self.restore_number {
+            self.restores.push(at);
+        }
+    }
+
+    pub(super) fn take_off_restore(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        if let (Some(redis), Some(range)) = (self.redis(), self.arguments.first_of)
+            && let Some(mut waiting) = self.restores.take_off(usize::MAX)
+            && let Some(at) = waiting.pop()
+        {
+            let flights = self.arguments.flights.clone();
+            let flight = async move {
+                let next = flights.restore(&redis, range, at.clone()).await;
+                match next {
+                    // The truth is away: the same page again when it is back.
+                    Err(Failed::Truth(_)) => Ok(Some(at)),
+                    next => next,
+                }
+            };
+            launch(myself.clone(), flight, TokenCacheMessage::Restored);
+        }
+    }
+
+    pub(super) fn restored(
+        &mut self,
+        landed: Landed<Result<Option<Restoring>, Failed>>,
+        myself: &ActorRef<TokenCacheMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        match self.restores.land(landed)? {
+            Ok(Some(next)) => {
+                myself.send_after(RESTORE_PAUSE, || TokenCacheMessage::RestoreOn(next));
+            }
+            Ok(None) => {}
+            // A look begins anew with the next connection.
+            Err(_) => self.drop_if(true, myself),
+        }
+        Ok(())
+    }
+}
