@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{self, join_all};
 use time::OffsetDateTime;
 
 use super::found::Found;
@@ -20,6 +20,7 @@ use crate::domain::token::{EndedToken, TokenValue};
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::Publication;
 use crate::stores::{TokenWrite, Truth};
+use crate::telemetry::chain::Chain;
 
 /// How often in a row nothing of a batch can be done, because other writes came first, before it
 /// is given up. Logins of one user and client at once are done one after the other.
@@ -118,12 +119,17 @@ impl Flight {
     // Brings the fast copy up to date with what was written, then answers.
     async fn publish(&self, plans: Vec<Plan>) {
         let published = join_all(plans.iter().map(|plan| self.publish_one(plan))).await;
+        let settled = self.settle(&plans, &published);
         if self.caches.has_redis() {
-            self.withdraw_ended(&plans).await;
+            future::join(self.withdraw_ended(&plans), settled).await;
+        } else {
+            settled.await;
         }
+        let now = self.clock.now();
         for (plan, published) in plans.into_iter().zip(published) {
             plan.job.answer(match plan.step {
-                Step::Answer(answer) => answer.map(|issued| Some(*issued)),
+                Step::Refuse(error) => Err(error.into()),
+                Step::Repeat { pair, .. } => Ok(Some(issued(&pair.record, now))),
                 // The truth has the pair. Redis is brought up to date before it is trusted again.
                 Step::Put(put) => Ok(Some(issued(&put.record, put.record.issued_at))),
                 Step::End { answer, .. } => match published {
@@ -131,6 +137,26 @@ impl Flight {
                     Err(error) => Err(error),
                 },
             });
+        }
+    }
+
+    // Takes the marks off the ends that were carried out. This side of the answer, so that a repeat
+    // long after it is not taken for one that nobody answered.
+    async fn settle(&self, plans: &[Plan], published: &[Result<(), IssueError>]) {
+        let mut told = Vec::new();
+        let mut answered = Vec::new();
+        for (plan, published) in plans.iter().zip(published) {
+            let ended = plan.step.publication().map_or(Vec::new(), |own| own.delete);
+            if published.is_ok() {
+                told.extend(ended.iter().cloned());
+            }
+            // The client may come once more for a pair that it did not get.
+            if !plan.job.is_stale() && !matches!(plan.step, Step::Repeat { .. }) {
+                answered.extend(ended);
+            }
+        }
+        if let Err(error) = self.truth.tokens.settle_ends(&answered, &told).await {
+            tracing::debug!(error = %Chain(&error), "ends stay marked");
         }
     }
 
@@ -156,10 +182,8 @@ impl Flight {
     async fn withdraw_ended(&self, plans: &[Plan]) {
         let tokens: Vec<TokenValue> = plans
             .iter()
-            .filter_map(|plan| match &plan.step {
-                Step::Put(put) => Some(put.record.access_token.clone()),
-                Step::Answer(_) | Step::End { .. } => None,
-            })
+            .filter_map(|plan| plan.step.told())
+            .map(|record| record.access_token.clone())
             .collect();
         if tokens.is_empty() {
             return;

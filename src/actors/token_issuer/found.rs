@@ -14,6 +14,7 @@ pub(super) struct Found {
     pub(super) sessions: HashMap<(ClientId, UserId), TokenRecord>,
     pub(super) by_refresh: HashMap<TokenValue, TokenRecord>,
     pub(super) by_access: HashMap<TokenValue, TokenRecord>,
+    /// By refresh token, for those that are no record's present one.
     pub(super) ends: HashMap<TokenValue, EndedToken>,
     pub(super) families: HashMap<FamilyId, Vec<TokenRecord>>,
     pub(super) users: HashMap<UserId, GrantUser>,
@@ -68,10 +69,14 @@ impl Found {
             tokens.find_by_access_token(&access_tokens),
         )?;
         let by_refresh = present(refresh_tokens.iter().cloned(), by_refresh);
-        let is_unknown = |token: &TokenValue| !by_refresh.contains_key(token);
-        let unknown: Vec<TokenValue> = refresh_tokens.into_iter().filter(is_unknown).collect();
-        let ends = tokens.find_ends(&unknown).await?;
-        let ends = present(unknown, ends);
+        let has_ended = |token: &TokenValue| {
+            by_refresh
+                .get(token)
+                .is_none_or(|record| record.refresh_token.as_ref() != Some(token))
+        };
+        let ended: Vec<TokenValue> = refresh_tokens.into_iter().filter(has_ended).collect();
+        let ends = tokens.find_ends(&ended).await?;
+        let ends = present(ended, ends);
         let (users, families) = futures_util::try_join!(
             read_users(truth, by_refresh.values()),
             read_families(truth, &ends, &by_refresh),

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::found::Found;
 use super::request::{IssuedTokens, TokenPolicy};
-use super::{Issue, IssueError, Job};
+use super::{Issue, Job};
 use crate::crypto::random;
 use crate::domain::error::GrantError;
 use crate::domain::grant::refresh_token::{self, Decision, RefreshTokenRequest};
@@ -24,9 +24,15 @@ pub(super) struct Plan {
 /// What is to be written, and what is to be answered.
 pub(super) enum Step {
     /// Nothing is to be written: this is the answer.
-    Answer(Result<Box<IssuedTokens>, IssueError>),
+    Refuse(GrantError),
     /// Write a pair, in place of one or not.
     Put(Box<Put>),
+    /// Answer with a pair that was written before, whose answer was lost. Redis may not have been
+    /// told, so it is told again, also that the access token it replaced has ended.
+    Repeat {
+        pair: Box<Put>,
+        replaced: Option<TokenValue>,
+    },
     /// End these pairs; then answer so. The token itself goes from Redis in any case.
     End {
         ended: Vec<TokenRecord>,
@@ -54,8 +60,8 @@ impl Decider {
         let step = match &job {
             Job::Issue(call) => self.issue(&call.request, found),
             Job::Rotate(call) => {
-                let refuse = |error: GrantError| Step::Answer(Err(error.into()));
-                self.rotate(&call.request, found).unwrap_or_else(refuse)
+                let decided = self.rotate(&call.request, found);
+                decided.unwrap_or_else(Step::Refuse)
             }
             Job::Revoke(call) => revoke(&call.request, found),
         };
@@ -92,16 +98,27 @@ impl Decider {
                 .ok_or(GrantError::InvalidGrant)?;
             return Ok(Step::end_family(end.family, request, found));
         };
-        let user = record.user_id.and_then(|id| found.users.get(&id));
-        match refresh_token::decide(request, record, self.now)? {
-            Decision::EndFamily => Ok(Step::end_family(record.family, request, found)),
-            Decision::Repeat => Ok(Step::Answer(Ok(Box::new(issued(record, self.now))))),
+        let end = found.ends.get(&request.refresh_token);
+        let is_answered = end.is_none_or(|end| end.is_answered);
+        let decision = refresh_token::decide(request, record, is_answered, self.now)?;
+        let user = || {
+            let user = record.user_id.and_then(|id| found.users.get(&id));
+            user.cloned().ok_or(GrantError::InvalidGrant)
+        };
+        Ok(match decision {
+            Decision::EndFamily => Step::end_family(record.family, request, found),
             Decision::Rotate(scope) => {
-                let user = user.ok_or(GrantError::InvalidGrant)?;
-                let next = self.rotated(record, scope);
-                Ok(Step::put(next, user.clone(), Some(record.clone())))
+                Step::put(self.rotated(record, scope), user()?, Some(record.clone()))
             }
-        }
+            Decision::Repeat => Step::Repeat {
+                pair: Box::new(Put {
+                    record: record.clone(),
+                    user: user()?,
+                    replaced: None,
+                }),
+                replaced: end.map(|end| end.access_token.clone()),
+            },
+        })
     }
 
     fn rotated(&self, record: &TokenRecord, scope: Scope) -> TokenRecord {
@@ -152,10 +169,18 @@ impl Step {
         }
     }
 
+    /// The record that the fast copy is told of.
+    pub(super) fn told(&self) -> Option<&TokenRecord> {
+        match self {
+            Self::Put(put) | Self::Repeat { pair: put, .. } => Some(&put.record),
+            Self::Refuse(_) | Self::End { .. } => None,
+        }
+    }
+
     /// The records that it ends.
     pub(super) fn ended(&self) -> Vec<&TokenRecord> {
         match self {
-            Self::Answer(_) => Vec::new(),
+            Self::Refuse(_) | Self::Repeat { .. } => Vec::new(),
             Self::Put(put) => put.replaced.iter().collect(),
             Self::End { ended, .. } => ended.iter().collect(),
         }
@@ -164,7 +189,7 @@ impl Step {
     /// What it writes to the truth.
     pub(super) fn writes(&self) -> Vec<TokenWrite> {
         match self {
-            Self::Answer(_) => Vec::new(),
+            Self::Refuse(_) | Self::Repeat { .. } => Vec::new(),
             Self::Put(put) => vec![put.write()],
             Self::End { ended, .. } => ended
                 .iter()
@@ -179,10 +204,14 @@ impl Step {
     pub(super) fn publication(&self) -> Option<Publication> {
         let access_token = |record: &TokenRecord| record.access_token.clone();
         match self {
-            Self::Answer(_) => None,
+            Self::Refuse(_) => None,
             Self::Put(put) => Some(Publication {
                 set: Some((put.record.access_token.clone(), put.grant())),
                 delete: put.replaced.iter().map(access_token).collect(),
+            }),
+            Self::Repeat { pair, replaced } => Some(Publication {
+                set: Some((pair.record.access_token.clone(), pair.grant())),
+                delete: replaced.iter().cloned().collect(),
             }),
             Self::End { ended, token, .. } => {
                 let mut delete: Vec<TokenValue> = ended.iter().map(access_token).collect();

@@ -10,6 +10,9 @@ use crate::domain::token::{TokenRecord, TokenValue};
 /// How long a client may ask again with the refresh token it just spent, because the answer was
 /// lost; it gets the same successor.
 pub const GRACE: Duration = Duration::seconds(10);
+/// How long it may do so if it was never answered: a store that failed may be away for so long. Its
+/// session must not be lost by a fault of ours.
+pub const UNANSWERED_GRACE: Duration = Duration::hours(1);
 
 /// A checked request: the client is known and authenticated.
 #[derive(Clone, Debug)]
@@ -34,7 +37,7 @@ pub enum Decision {
 }
 
 /// Decides on a request, given the record that has its refresh token as the present or the just
-/// spent one.
+/// spent one, and whether the request that spent it was answered.
 ///
 /// # Errors
 /// [`GrantError::InvalidGrant`] when the token is another client's or has ended;
@@ -42,6 +45,7 @@ pub enum Decision {
 pub fn decide(
     request: &RefreshTokenRequest,
     record: &TokenRecord,
+    is_answered: bool,
     now: OffsetDateTime,
 ) -> Result<Decision, GrantError> {
     // "the refresh token is bound to the client to which it was issued" (RFC 6749 §6). It is not
@@ -49,11 +53,15 @@ pub fn decide(
     if record.client_id != request.client_id {
         return Err(GrantError::InvalidGrant);
     }
-    if record.refresh_token.as_ref() != Some(&request.refresh_token) {
-        return Ok(decide_on_spent(request, record, now));
+    let is_spent = record.refresh_token.as_ref() != Some(&request.refresh_token);
+    if is_spent && !is_repeat(request, record, is_answered, now) {
+        return Ok(Decision::EndFamily);
     }
     if record.refresh_expires_at.is_some_and(|end| end <= now) {
         return Err(GrantError::InvalidGrant);
+    }
+    if is_spent {
+        return Ok(Decision::Repeat);
     }
     // "The requested scope MUST NOT include any scope not originally granted" (RFC 6749 §6).
     if !request.scope.is_subset_of(&record.refresh_scope) {
@@ -68,19 +76,17 @@ pub fn decide(
     Ok(Decision::Rotate(scope.clone()))
 }
 
-fn decide_on_spent(
+fn is_repeat(
     request: &RefreshTokenRequest,
     record: &TokenRecord,
+    is_answered: bool,
     now: OffsetDateTime,
-) -> Decision {
-    let is_repeat = record.rotated_from.as_ref().is_some_and(|spent| {
-        spent.refresh_token == request.refresh_token && now < spent.at + GRACE
-    });
-    if is_repeat {
-        Decision::Repeat
-    } else {
-        Decision::EndFamily
-    }
+) -> bool {
+    let grace = if is_answered { GRACE } else { UNANSWERED_GRACE };
+    record
+        .rotated_from
+        .as_ref()
+        .is_some_and(|spent| spent.refresh_token == request.refresh_token && now < spent.at + grace)
 }
 
 #[cfg(test)]
@@ -125,7 +131,16 @@ mod tests {
             refresh_token: token(letter),
             scope: Scope::parse(scope).unwrap(),
         };
-        decide(&request, &record(), NOW + after)
+        decide(&request, &record(), true, NOW + after)
+    }
+
+    fn decide_unanswered(after: Duration) -> Result<Decision, GrantError> {
+        let request = RefreshTokenRequest {
+            client_id: ClientId::new("c"),
+            refresh_token: token('o'),
+            scope: Scope::default(),
+        };
+        decide(&request, &record(), false, NOW + after)
     }
 
     #[test]
@@ -167,5 +182,12 @@ mod tests {
         let moment = GRACE - Duration::milliseconds(1);
         assert_eq!(decide_for("c", 'o', "", moment), Ok(Decision::Repeat));
         assert_eq!(decide_for("c", 'o', "", GRACE), Ok(Decision::EndFamily));
+    }
+
+    #[test]
+    fn a_refresh_token_whose_spender_got_no_answer_is_repeated_for_an_hour() {
+        assert_eq!(decide_unanswered(GRACE), Ok(Decision::Repeat));
+        let hour = UNANSWERED_GRACE;
+        assert_eq!(decide_unanswered(hour), Ok(Decision::EndFamily));
     }
 }
