@@ -43,6 +43,8 @@ const BOUND: usize = 1_024;
 #[derive(Clone)]
 pub struct TokenIssuer {
     handle: Handle<TokenIssuerMessage>,
+    /// Of a bound of its own: a flood of token requests must not shed a revocation.
+    revocations: Handle<TokenIssuerMessage>,
     registry: UserRegistry,
     passwords: PasswordPool,
 }
@@ -69,6 +71,7 @@ impl TokenIssuer {
         );
         (
             Self {
+                revocations: handle.beside(BOUND),
                 handle,
                 registry,
                 passwords,
@@ -140,7 +143,9 @@ impl TokenIssuer {
     /// call is repeated.
     pub async fn revoke(&self, token: TokenValue) -> Result<(), IssueError> {
         let message = |call| TokenIssuerMessage::Job(Job::Revoke(call));
-        self.handle.ask(token, within(DEADLINE), message).await?
+        self.revocations
+            .ask(token, within(DEADLINE), message)
+            .await?
     }
 
     async fn authenticate(
