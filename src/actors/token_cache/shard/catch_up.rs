@@ -16,7 +16,7 @@ use crate::telemetry::chain::Chain;
 /// or its life, before it could.
 const ENDS_PAUSE: Duration = Duration::from_secs(1);
 /// Between two pages of live tokens, so that a large collection is no flood.
-const RESTORE_PAUSE: Duration = Duration::from_millis(50);
+const RESTORE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a look for ends brought, over the connection of this number.
 pub(in super::super) struct CaughtUp {
