@@ -7,12 +7,14 @@
 )]
 
 mod actors;
+mod alone;
 mod history;
 mod kills;
 mod logins;
 mod mongo;
 mod peers;
 mod proxy;
+mod random;
 mod redis;
 mod several;
 mod shutdown;

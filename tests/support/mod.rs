@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each of the two uses a part of its own")]
 
 pub(crate) mod app;
+pub(crate) mod length;
 pub(crate) mod process;
+pub(crate) mod served;
 pub(crate) mod server;
 pub(crate) mod stores;

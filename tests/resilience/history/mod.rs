@@ -2,6 +2,13 @@
 //! lost: after each 200 the new pair lives and the one before is dead; in between there may be
 //! 503, at once and with `Retry-After`, and never 401 or `invalid_grant`.
 
+pub(crate) mod check;
+pub(crate) mod entry;
+pub(crate) mod recorder;
+
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
