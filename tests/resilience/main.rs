@@ -8,6 +8,7 @@
 
 mod actors;
 mod alone;
+mod figures;
 mod history;
 mod kills;
 mod logins;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::app::{Answer, AsConsole, CONSOLE, FORM};
 use super::process::{PATIENCE, PAUSE, Place, Running, https};
 use super::server::Server;
-use super::stores::{start_mongod, start_redis};
+use super::stores::{start_mongod, start_redis, stores};
 
 /// Longer than the longest deadline of a server: who hears nothing until then never will.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(6);
@@ -40,6 +40,19 @@ pub(crate) struct Served {
 pub(crate) struct Api {
     origin: String,
     http: Client,
+}
+
+/// The settings of servers on the stores of this test binary, with databases of their own.
+pub(crate) async fn shared_settings() -> Vec<(&'static str, String)> {
+    let stores = stores().await;
+    vec![
+        ("SENTINEL_MONGO_URI", stores.mongo_uri()),
+        ("SENTINEL_MONGO_DBNAME", stores.fresh_database()),
+        (
+            "SENTINEL_REDIS_URL",
+            stores.redis_url(stores.fresh_redis_db()),
+        ),
+    ]
 }
 
 impl OwnStores {

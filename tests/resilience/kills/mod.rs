@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use self::bench::{Bench, Recovery, Victim};
 use self::load::Worker;
 use crate::alone::serial;
+use crate::figures::{spread, tell};
 use crate::history::check::violations;
 use crate::random::Random;
 use crate::support::length::number;
@@ -95,20 +96,11 @@ fn check_recovery(victim: Victim, recoveries: &[Recovery]) {
         .iter()
         .filter(|recovery| recovery.victim == victim);
     let mut took: Vec<Duration> = own.map(|recovery| recovery.took).collect();
-    took.sort();
-    let (median, longest) = (took[took.len() / 2], took[took.len() - 1]);
+    let (median, _, longest) = spread(&mut took);
     tell(&format!(
         "{victim:?}: {} kills, back after {median:?}, at most {longest:?}",
         took.len()
     ));
     assert!(median < BACK_WITHIN, "{victim:?}: {took:?}");
     assert!(longest < BACK_WITHIN * SLACK, "{victim:?}: {took:?}");
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "figures for people; shown with --nocapture"
-)]
-fn tell(line: &str) {
-    eprintln!("{line}");
 }
