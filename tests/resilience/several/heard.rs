@@ -9,6 +9,7 @@ use super::Several;
 use crate::alone::serial;
 use crate::figures::{spread, tell};
 use crate::history::entry::Pair;
+use crate::history::recorder::username;
 use crate::support::length::Rounds;
 
 /// How long the rounds last when nobody says how many.
@@ -62,7 +63,7 @@ async fn end(
         0 => api.revoke(&pair.access).await,
         1 => api.revoke(&pair.refresh).await,
         2 => api.refresh(client_id, &pair.refresh).await,
-        _ => api.login(client_id, &super::name(0)).await,
+        _ => api.login(client_id, &username(0)).await,
     };
     let answered = Instant::now();
     let status = answer.unwrap().status;

@@ -2,6 +2,7 @@
 //!
 //! `SENTINEL_TEST_ROUNDS` is how many rounds each test does.
 
+mod cut_off;
 mod heard;
 mod lost_answer;
 mod parallel;
@@ -9,6 +10,7 @@ mod parallel;
 use redis::aio::MultiplexedConnection;
 
 use crate::history::entry::{Pair, pair};
+use crate::history::recorder::username;
 use crate::support::process::PATIENCE;
 use crate::support::served::{Served, shared_settings};
 
@@ -29,7 +31,7 @@ impl Several {
         }
         let api = &started[0].api;
         for user in 0..users {
-            api.add_user(&name(user)).await;
+            api.add_user(&username(user)).await;
         }
         let (_, redis) = settings
             .iter()
@@ -50,7 +52,7 @@ impl Several {
 
     async fn login_for(&self, client_id: &str, server: usize, user: usize) -> Pair {
         let api = &self.servers[server].api;
-        let answer = api.login(client_id, &name(user)).await.unwrap();
+        let answer = api.login(client_id, &username(user)).await.unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
         pair(&answer)
     }
@@ -90,8 +92,4 @@ impl Several {
             server.becomes("ready", PATIENCE).await;
         }
     }
-}
-
-fn name(user: usize) -> String {
-    format!("user{user}")
 }
