@@ -134,7 +134,7 @@ async fn all_redis(topology: &RedisTopology) -> Vec<CheckLine> {
 
 async fn redis(endpoint: &RedisEndpoint) -> CheckLine {
     let probe = async {
-        let connection = endpoint.connect(REDIS_DEADLINES, |_| {}).await?;
+        let connection = endpoint.connect(REDIS_DEADLINES, None, |_| {}).await?;
         connection.ping().await?;
         Ok(connection.diagnose().await)
     };

@@ -62,12 +62,15 @@ impl Stores {
     }
 }
 
-/// Starts a Redis of its own, with further options.
+/// Starts a Redis of its own, with further options. With a certificate among them it speaks TLS.
 pub(crate) async fn start_redis(options: &[&str]) -> Server {
     let program = find("SENTINEL_TEST_REDIS_SERVER", "redis-server");
     let databases = REDIS_DATABASES.to_string();
     Server::start(|port, folder| {
         let mut command = vec![program.clone().into(), "--port".into()];
+        if options.contains(&"--tls-cert-file") {
+            command.extend(["0", "--tls-port"].map(OsString::from));
+        }
         command.push(port.to_string().into());
         command.extend(["--bind", "127.0.0.1", "--dir"].map(OsString::from));
         command.push(folder.into());

@@ -15,6 +15,7 @@ use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::{Publication, RedisConnection};
 use crate::stores::redis::endpoints::{CacheEvent, RedisDeadlines, RedisEndpoint};
+use crate::stores::redis::identity::ConnectionId;
 use crate::stores::redis::provisional::{Outcome, Put};
 use crate::stores::{Ends, TokenStore};
 
@@ -157,12 +158,12 @@ impl Flights {
     /// trusted.
     pub(super) async fn connect(
         &self,
-        endpoint: RedisEndpoint,
+        (endpoint, predecessor): (RedisEndpoint, Option<ConnectionId>),
         range: ShardRange,
         on_event: impl Fn(CacheEvent) + Send + Sync + 'static,
     ) -> Result<Arc<RedisConnection>, StoreError> {
         let redis = endpoint
-            .connect(RedisDeadlines::default(), on_event)
+            .connect(RedisDeadlines::default(), predecessor.as_ref(), on_event)
             .await?;
         self.carry_out(Ends::All, &redis, range).await?;
         Ok(Arc::new(redis))

@@ -4,17 +4,20 @@
 //! late could be taken for the answer to another question, and that answer would be another user.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::future;
 use redis::aio::MultiplexedConnection;
 use redis::cluster_async::ClusterConnection;
-use redis::{Cmd, FromRedisValue, Pipeline, RedisResult};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisResult, Value};
 use time::OffsetDateTime;
 
 use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 
+use super::identity::{ConnectionId, Probe};
 use super::slot::slot_of;
+use super::transaction::{Fullness, Transaction, is_too_much};
 use super::{companion, diagnosis, keys, store_error};
 
 /// What becomes visible in Redis at once.
@@ -30,7 +33,16 @@ pub struct Publication {
 #[derive(Clone)]
 pub struct RedisConnection {
     link: Link,
-    tracks_changes: bool,
+    traits: Traits,
+    fullness: Arc<Fullness>,
+}
+
+/// What was found out about a connection when it was made.
+#[derive(Clone)]
+pub(super) struct Traits {
+    pub(super) tracks_changes: bool,
+    pub(super) probe: Probe,
+    pub(super) id: Option<ConnectionId>,
 }
 
 /// The driver's connection.
@@ -41,17 +53,24 @@ pub(super) enum Link {
 }
 
 impl RedisConnection {
-    pub(super) fn new(link: Link, tracks_changes: bool) -> Self {
+    pub(super) fn new(link: Link, traits: Traits) -> Self {
         Self {
             link,
-            tracks_changes,
+            traits,
+            fullness: Arc::default(),
         }
+    }
+
+    /// How the server names this connection, so that a successor can end it; `None` where it
+    /// does not tell.
+    pub fn id(&self) -> Option<&ConnectionId> {
+        self.traits.id.as_ref()
     }
 
     /// Whether changes of what was read over this connection are told. If not, what was read may
     /// be kept for a moment only.
     pub fn tracks_changes(&self) -> bool {
-        self.tracks_changes
+        self.traits.tracks_changes
     }
 
     /// The grants of these tokens, in their order. `None` where Redis does not prove one: no key,
@@ -79,6 +98,9 @@ impl RedisConnection {
     /// Makes publications visible in their order: on one server all at once, in a cluster all of
     /// a slot at once. A grant that has ended, or has no user, is not set.
     ///
+    /// A server without memory for more takes the deletions alone. That is no error, since the
+    /// truth has what was to be set; it is counted.
+    ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
     pub async fn publish(
@@ -86,17 +108,18 @@ impl RedisConnection {
         publications: &[Publication],
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let mut pipelines: BTreeMap<u16, Pipeline> = BTreeMap::new();
+        let mut transactions = BTreeMap::new();
         for publication in publications {
             if let Some((token, grant)) = &publication.set {
-                set(self.pipeline_of(&mut pipelines, token), token, grant, now);
+                self.transaction_of(&mut transactions, token)
+                    .set(token, grant, now);
             }
             for token in &publication.delete {
-                delete(self.pipeline_of(&mut pipelines, token), token);
+                self.transaction_of(&mut transactions, token).delete(token);
             }
         }
-        let pipelines = pipelines.values().filter(|pipeline| !pipeline.is_empty());
-        future::try_join_all(pipelines.map(|pipeline| self.run(pipeline))).await?;
+        let transactions = transactions.values();
+        future::try_join_all(transactions.map(|transaction| self.carry_out(transaction))).await?;
         Ok(())
     }
 
@@ -115,12 +138,13 @@ impl RedisConnection {
         self.ask::<()>(&delete).await
     }
 
-    /// Whether Redis answers now.
+    /// Whether Redis answers now, and is no replica.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.ask::<()>(&redis::cmd("PING")).await
+        let answer = self.ask::<Value>(&self.traits.probe.command()).await?;
+        self.traits.probe.check(&answer)
     }
 
     /// What an operator should know of how this server is set up; one sentence each. Empty where
@@ -132,12 +156,27 @@ impl RedisConnection {
         }
     }
 
-    fn pipeline_of<'a>(
+    /// One transaction per slot in a cluster, a single one elsewhere.
+    fn transaction_of<'a>(
         &self,
-        pipelines: &'a mut BTreeMap<u16, Pipeline>,
+        transactions: &'a mut BTreeMap<u16, Transaction>,
         token: &TokenValue,
-    ) -> &'a mut Pipeline {
-        pipelines.entry(self.group_of(token)).or_insert_with(atomic)
+    ) -> &'a mut Transaction {
+        let group = self.group_of(token);
+        transactions.entry(group).or_insert_with(Transaction::new)
+    }
+
+    async fn carry_out(&self, transaction: &Transaction) -> Result<(), StoreError> {
+        if transaction.sets == 0 {
+            return self.delete(&transaction.deletes).await;
+        }
+        match self.run::<()>(&transaction.whole).await {
+            Err(error) if is_too_much(&error) => {
+                self.fullness.note(transaction.sets);
+                self.delete(&transaction.deletes).await
+            }
+            done => done.map_err(store_error),
+        }
     }
 
     /// Tokens of one group go in one transaction: those of a slot in a cluster, all elsewhere.
@@ -156,46 +195,11 @@ impl RedisConnection {
         answer.map_err(store_error)
     }
 
-    pub(super) async fn run(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
-        self.run_for(pipeline).await.map_err(store_error)
-    }
-
     /// Runs a pipeline for its answers.
-    pub(super) async fn run_for<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
+    pub(super) async fn run<T: FromRedisValue>(&self, pipeline: &Pipeline) -> RedisResult<T> {
         match self.link.clone() {
             Link::Single(mut link) => pipeline.query_async(&mut link).await,
             Link::Cluster(mut link) => pipeline.query_async(&mut link).await,
         }
     }
-}
-
-/// An empty transaction.
-pub(super) fn atomic() -> Pipeline {
-    let mut pipeline = redis::pipe();
-    pipeline.atomic();
-    pipeline
-}
-
-/// Sets both keys of a token for the rest of its life.
-fn set(pipeline: &mut Pipeline, token: &TokenValue, grant: &Grant, now: OffsetDateTime) {
-    let rest = (grant.expires_at - now).whole_milliseconds();
-    let (Some(user), Some(companion)) = (&grant.user, companion::write(grant)) else {
-        // A reader of the plain keys takes any key for a user's token.
-        return;
-    };
-    if rest <= 0 {
-        return;
-    }
-    let ttl_millis = i64::try_from(rest).unwrap_or(i64::MAX);
-    let mut set = |key: &str, value: &str| {
-        let command = pipeline.cmd("SET").arg(key).arg(value);
-        command.arg("PX").arg(ttl_millis).ignore();
-    };
-    set(keys::plain(token), &user.id.to_string());
-    set(&keys::companion(token), &companion);
-}
-
-fn delete(pipeline: &mut Pipeline, token: &TokenValue) {
-    let command = pipeline.cmd("DEL").arg(keys::plain(token));
-    command.arg(keys::companion(token)).ignore();
 }

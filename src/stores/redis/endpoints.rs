@@ -3,23 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::cluster::ClusterClient;
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
-    PushInfo, PushKind, RedisError, RedisResult, Value,
-};
+use redis::{ConnectionInfo, IntoConnectionInfo};
 
 use crate::domain::token::TokenValue;
 use crate::settings::RedisTopology;
 use crate::settings::secret::Secret;
 use crate::stores::error::{OpenError, StoreError};
 
-use super::connection::{Link, RedisConnection};
-use super::{keys, store_error};
-
-/// How many requests may wait to be written; the driver's 50 would make a busy shard queue twice.
-const PIPELINE_BUFFER: usize = 1_024;
+use super::connect;
+use super::connection::RedisConnection;
+use super::identity::ConnectionId;
 
 /// What a connection tells of its own accord, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,23 +95,24 @@ impl RedisEndpoint {
     /// Connects. `on_event` is called in stream order: an invalidation comes before each answer
     /// that the server sent after it. It must not block.
     ///
+    /// `predecessor` is the last connection that was used for changes: the server ends it before
+    /// this one is handed out. What was still on its way there, perhaps held up by the network,
+    /// would otherwise be carried out late, and bring back a token that has ended meanwhile.
+    ///
     /// A server without RESP3 or client tracking is used without events, as is a cluster:
-    /// [`RedisConnection::tracks_changes`] tells.
+    /// [`RedisConnection::tracks_changes`] tells. A replica is not used.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`].
     pub async fn connect(
         &self,
         deadlines: RedisDeadlines,
+        predecessor: Option<&ConnectionId>,
         on_event: impl Fn(CacheEvent) + Send + Sync + 'static,
     ) -> Result<RedisConnection, StoreError> {
         match &self.server {
-            Server::Single(info) => connect_single(info, deadlines, on_event).await,
-            Server::Cluster(nodes) => {
-                let link = connect_cluster(nodes, deadlines).await;
-                let link = Link::Cluster(link.map_err(store_error)?);
-                Ok(RedisConnection::new(link, false))
-            }
+            Server::Single(info) => connect::single(info, deadlines, predecessor, on_event).await,
+            Server::Cluster(nodes) => connect::cluster(nodes, deadlines).await,
         }
     }
 }
@@ -157,101 +151,6 @@ fn connection_info(address: &Secret) -> Result<ConnectionInfo, OpenError> {
     })
 }
 
-async fn connect_single(
-    info: &ConnectionInfo,
-    deadlines: RedisDeadlines,
-    on_event: impl Fn(CacheEvent) + Send + Sync + 'static,
-) -> Result<RedisConnection, StoreError> {
-    let pushed = move |push: PushInfo| {
-        if let Some(event) = event_of(&push) {
-            on_event(event);
-        }
-        Ok::<(), std::convert::Infallible>(())
-    };
-    let config = config(deadlines).set_push_sender(pushed);
-    match connect_with(info, ProtocolVersion::RESP3, &config).await {
-        Ok(mut link) => {
-            let tracking = redis::cmd("CLIENT").arg("TRACKING").arg("ON").to_owned();
-            match tracking.query_async::<()>(&mut link).await {
-                Ok(()) => Ok(RedisConnection::new(Link::Single(link), true)),
-                Err(error) if is_unknown_to_server(&error) => {
-                    Ok(RedisConnection::new(Link::Single(link), false))
-                }
-                Err(error) => Err(store_error(error)),
-            }
-        }
-        Err(error) if is_unknown_to_server(&error) => {
-            let config = self::config(deadlines);
-            let link = connect_with(info, ProtocolVersion::RESP2, &config).await;
-            let link = Link::Single(link.map_err(store_error)?);
-            Ok(RedisConnection::new(link, false))
-        }
-        Err(error) => Err(store_error(error)),
-    }
-}
-
-fn config(deadlines: RedisDeadlines) -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(deadlines.connect))
-        .set_response_timeout(Some(deadlines.response))
-        .set_pipeline_buffer_size(PIPELINE_BUFFER)
-}
-
-async fn connect_with(
-    info: &ConnectionInfo,
-    protocol: ProtocolVersion,
-    config: &AsyncConnectionConfig,
-) -> RedisResult<MultiplexedConnection> {
-    let settings = info.redis_settings().clone().set_protocol(protocol);
-    let client = Client::open(info.clone().set_redis_settings(settings))?;
-    client
-        .get_multiplexed_async_connection_with_config(config)
-        .await
-}
-
-async fn connect_cluster(
-    nodes: &[ConnectionInfo],
-    deadlines: RedisDeadlines,
-) -> RedisResult<redis::cluster_async::ClusterConnection> {
-    let client = ClusterClient::builder(nodes.to_vec())
-        .connection_timeout(deadlines.connect)
-        .response_timeout(deadlines.response)
-        // The caller has the truth to ask: it must not wait for a slow cluster to mend.
-        .overall_response_timeout(Some(deadlines.connect))
-        .retries(1)
-        .build()?;
-    client.get_async_connection().await
-}
-
-/// Whether the server answered that it has no such command, as one older than Redis 6 does, or
-/// that our user may not use it.
-fn is_unknown_to_server(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::RESP3NotSupported
-        || matches!(error.code(), Some("ERR" | "NOPROTO" | "NOPERM"))
-}
-
-fn event_of(push: &PushInfo) -> Option<CacheEvent> {
-    match push.kind {
-        PushKind::Disconnection => Some(CacheEvent::Disconnected),
-        PushKind::Invalidate => match push.data.first() {
-            Some(Value::Array(names)) => {
-                let tokens: Vec<TokenValue> = names.iter().filter_map(token_of).collect();
-                (!tokens.is_empty()).then_some(CacheEvent::Invalidated(tokens))
-            }
-            // Redis sends no names when the database was flushed.
-            _ => Some(CacheEvent::InvalidatedAll),
-        },
-        _ => None,
-    }
-}
-
-fn token_of(name: &Value) -> Option<TokenValue> {
-    match name {
-        Value::BulkString(name) => keys::token_of(name),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,14 +170,5 @@ mod tests {
             let message = RedisEndpoints::new(&topology).unwrap_err().to_string();
             assert!(!message.contains("hunter2"), "{message}");
         }
-    }
-
-    #[test]
-    fn an_invalidation_without_names_is_one_of_everything() {
-        let push = PushInfo {
-            kind: PushKind::Invalidate,
-            data: vec![Value::Nil],
-        };
-        assert_eq!(event_of(&push), Some(CacheEvent::InvalidatedAll));
     }
 }

@@ -10,12 +10,15 @@
 
 pub mod connection;
 pub mod endpoints;
+pub mod identity;
 pub mod provisional;
 pub mod slot;
 
 mod companion;
+mod connect;
 mod diagnosis;
 mod keys;
+mod transaction;
 
 use ::redis::RedisError;
 use thiserror::Error;
@@ -47,4 +50,10 @@ fn store_error(error: RedisError) -> StoreError {
         store: STORE,
         source: refusal.into(),
     }
+}
+
+/// Whether the server answered that it has no such command, as an old one does, or that our user
+/// may not use it.
+fn is_refused_to_us(error: &RedisError) -> bool {
+    matches!(error.code(), Some("ERR" | "NOPROTO" | "NOPERM"))
 }

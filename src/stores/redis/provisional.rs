@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future;
-use redis::{Pipeline, RedisError};
+use redis::Pipeline;
 use time::OffsetDateTime;
 
 use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 
-use super::connection::{RedisConnection, atomic};
+use super::connection::RedisConnection;
+use super::transaction::{atomic, is_too_much, millis, rest};
 use super::{companion, keys, store_error};
 
 /// How long a key lives whose token was not confirmed yet.
@@ -63,10 +64,10 @@ impl RedisConnection {
                 group.set(which, companion, rest).ignore();
             }
         }
-        let puts = groups.values().map(|group| self.run_for(&group.pipeline));
+        let puts = groups.values().map(|group| self.run(&group.pipeline));
         let answers: Vec<Vec<Option<String>>> = match future::try_join_all(puts).await {
             Ok(answers) => answers,
-            Err(error) if is_full(&error) => return Ok(Outcome::Full),
+            Err(error) if is_too_much(&error) => return Ok(Outcome::Full),
             Err(error) => return Err(store_error(error)),
         };
         let tokens = groups.into_values().flat_map(|group| group.tokens);
@@ -92,8 +93,9 @@ impl RedisConnection {
                 group.pipeline.cmd("PEXPIRE").arg(key).arg(rest).ignore();
             }
         }
-        let confirmed = groups.values().map(|group| self.run(&group.pipeline));
-        future::try_join_all(confirmed).await.map(drop)
+        let confirmed = groups.values().map(|group| self.run::<()>(&group.pipeline));
+        let confirmed = future::try_join_all(confirmed).await;
+        confirmed.map(drop).map_err(store_error)
     }
 }
 
@@ -121,17 +123,4 @@ impl Group {
             Put::Absent => command.arg("NX"),
         }
     }
-}
-
-fn rest(grant: &Grant, now: OffsetDateTime) -> Duration {
-    Duration::try_from(grant.expires_at - now).unwrap_or_default()
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Whether the server refused for lack of memory; in a transaction it then refuses all of it.
-fn is_full(error: &RedisError) -> bool {
-    matches!(error.code(), Some("OOM" | "EXECABORT"))
 }

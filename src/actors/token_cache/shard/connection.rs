@@ -41,9 +41,10 @@ impl State {
         };
         let flights = self.arguments.flights.clone();
         let range = self.arguments.range;
+        let target = (endpoint, self.predecessor.clone());
         let is_to_diagnose = self.arguments.first_of.is_some() && number == 1;
         let flight = async move {
-            let redis = flights.connect(endpoint, range, tell).await?;
+            let redis = flights.connect(target, range, tell).await?;
             if is_to_diagnose {
                 for warning in redis.diagnose().await {
                     tracing::warn!("{warning}");
@@ -77,9 +78,8 @@ impl State {
         myself: &ActorRef<TokenCacheMessage>,
     ) {
         let tracks_changes = redis.tracks_changes();
-        if tracks_changes {
-            self.beat_later(myself);
-        }
+        self.beat_later(myself);
+        self.predecessor = redis.id().cloned();
         self.connection = Connection::Up(redis);
         self.delay = FIRST_DELAY;
         let source = Source::Connection(self.number);

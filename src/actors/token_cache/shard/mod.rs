@@ -21,6 +21,7 @@ use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::endpoints::RedisEndpoint;
+use crate::stores::redis::identity::ConnectionId;
 use crate::stores::redis::slot;
 use catch_up::CaughtUp;
 use changes::ChangeOutcome;
@@ -35,8 +36,8 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest delay between attempts to connect.
 const LAST_DELAY: Duration = Duration::from_secs(1);
 
-/// Between two signs of life of a connection that tells of changes. A network that swallows
-/// everything ends no connection, and a local copy that hears nothing would serve ended tokens.
+/// Between two signs of life of a connection. A network that swallows everything ends none, and a
+/// local copy that hears nothing would serve ended tokens; a primary may become a replica.
 const BEAT: Duration = Duration::from_millis(250);
 
 #[derive(Clone)]
@@ -105,6 +106,8 @@ pub(super) struct State {
     number: u64,
     /// The number of the last connection that was lost.
     lost: u64,
+    /// The last connection that was trusted: what was asked of it may still be on its way.
+    predecessor: Option<ConnectionId>,
     delay: Duration,
     look_ups: Batch<LookUp>,
     missing: Batch<LookUp>,
@@ -151,6 +154,7 @@ impl Actor for TokenCacheActor {
             connection: Connection::Down,
             number: 0,
             lost: 0,
+            predecessor: None,
             delay: FIRST_DELAY,
             look_ups: Batch::new(),
             missing: Batch::new(),

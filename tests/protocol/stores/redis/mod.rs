@@ -1,7 +1,9 @@
 //! The Redis side of the storage contract, read as another program reads it, and the events by
 //! which a local copy stays true.
 
+mod faults;
 mod servers;
+mod transports;
 
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use warp_sentinel::settings::secret::Secret;
 use warp_sentinel::stores::redis::connection::{Publication, RedisConnection};
 use warp_sentinel::stores::redis::endpoints::{CacheEvent, RedisDeadlines, RedisEndpoints};
 
-use crate::support::stores::stores;
+use crate::support::stores::{start_redis, stores};
 
 use super::fixtures::{id, token};
 
@@ -58,7 +60,10 @@ async fn connect(topology: &RedisTopology) -> (RedisConnection, UnboundedReceive
         let _ = sender.send(event);
     };
     let endpoint = &endpoints.endpoints()[0];
-    (endpoint.connect(PATIENT, on_event).await.unwrap(), events)
+    (
+        endpoint.connect(PATIENT, None, on_event).await.unwrap(),
+        events,
+    )
 }
 
 async fn raw(url: &str) -> MultiplexedConnection {
@@ -211,12 +216,13 @@ async fn a_token_that_was_not_there_is_told_when_it_comes() {
 
 #[tokio::test]
 async fn an_emptied_server_is_told() {
-    let mut bench = bench().await;
-    let _: () = redis::cmd("FLUSHDB")
-        .query_async(&mut bench.other)
-        .await
-        .unwrap();
-    wait_for(&mut bench.events, &CacheEvent::InvalidatedAll).await;
+    // One of its own: Redis tells it to the connections of all databases.
+    let server = start_redis(&[]).await;
+    let url = format!("redis://{}", server.address());
+    let (_ours, mut events) = connect(&RedisTopology::Endpoints(vec![Secret::new(&url)])).await;
+    let mut other = raw(&url).await;
+    let _: () = redis::cmd("FLUSHDB").query_async(&mut other).await.unwrap();
+    wait_for(&mut events, &CacheEvent::InvalidatedAll).await;
 }
 
 #[tokio::test]
