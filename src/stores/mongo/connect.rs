@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::settings::MongoSettings;
 
 use super::super::error::OpenError;
-use super::STORE;
+use super::{STORE, WRITE_TIMEOUT};
 
 /// How long we try to reach a server at start, whatever the connection string says.
 const REACH_WITHIN: Duration = Duration::from_secs(10);
@@ -23,6 +23,13 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The driver's 30 s would hold each request while no server is there.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often each server is asked for a sign of life; the driver takes no less. A server that has
+/// fallen silent is noticed after this and the connect timeout, one that is back after this: with
+/// the driver's 10 s each connection to a silent server would have to be waited for by itself.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// A connection that nobody used for so long may have been forgotten by a firewall on its way,
+/// which then swallows what is sent over it. The usual ones forget after minutes.
+const IDLE_LIMIT: Duration = Duration::from_mins(1);
 /// The driver's 10 would throttle the reads of many logins.
 const POOL_SIZE: u32 = 64;
 
@@ -115,17 +122,26 @@ fn apply(settings: &MongoSettings, options: &mut ClientOptions) {
         .connect_timeout
         .or(options.connect_timeout)
         .or(Some(CONNECT_TIMEOUT));
+    options.heartbeat_freq = options.heartbeat_freq.or(Some(HEARTBEAT));
+    options.max_idle_time = options.max_idle_time.or(Some(IDLE_LIMIT));
     options.max_pool_size = options.max_pool_size.or(Some(POOL_SIZE));
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options
         .app_name
         .get_or_insert_with(|| String::from("warp-sentinel"));
-    // What a majority has is never rolled back: nothing is answered on less.
+    // What a majority has is never rolled back: nothing is answered on less. A primary that was
+    // deposed and does not know it yet may still answer such a read with what was true before; for
+    // that it must be cut off from the majority and reachable for us. No write follows from it,
+    // since a majority refuses to confirm it; the driver turns away from it as soon as it sees its
+    // successor; and after the election timeout it steps down by itself. A linearizable read would
+    // close this gap for the price of a majority write for each look-up, and a single server
+    // refuses it.
     options.read_concern = Some(ReadConcern::majority());
     // A single server acknowledges before the journal unless told otherwise.
     let write_concern = WriteConcern::builder()
         .w(Acknowledgment::Majority)
-        .journal(true);
+        .journal(true)
+        .w_timeout(WRITE_TIMEOUT);
     options.write_concern = Some(write_concern.build());
 }
 
@@ -192,13 +208,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_weaker_write_concern_or_read_preference_is_overridden() {
-        let uri = "mongodb://h/?w=1&journal=false&readPreference=secondary";
+        let uri = "mongodb://h/?w=1&journal=false&wtimeoutMS=0&readPreference=secondary";
         let settings = settings(uri);
         let mut options = ClientOptions::parse(uri).await.unwrap();
         apply(&settings, &mut options);
         let write_concern = options.write_concern.unwrap();
         assert_eq!(write_concern.w, Some(Acknowledgment::Majority));
         assert_eq!(write_concern.journal, Some(true));
+        assert_eq!(write_concern.w_timeout, Some(WRITE_TIMEOUT));
         let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
         assert_eq!(options.selection_criteria, Some(primary));
         assert_eq!(

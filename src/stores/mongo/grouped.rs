@@ -1,18 +1,37 @@
 //! Many writes to one collection in one round trip.
 //!
 //! The commands are spelled out because `Client::bulk_write` needs MongoDB 8, and because one
-//! journal flush for hundreds of tokens is what makes them cheap.
+//! journal flush for hundreds of tokens is what makes them cheap. The driver does not repeat such
+//! commands when a primary steps down, so that is done here.
+//!
+//! **A grouped write may be repeated, done or not.** Each is of one of three kinds, and a repeat
+//! of one that was done changes nothing:
+//! - an upsert by `_id` with `$setOnInsert` finds its own document: it matches and inserts nothing;
+//! - a replacement under the condition that the pair has its old tokens finds the new ones;
+//! - a delete under such a condition finds nothing.
+//!
+//! The first counts as matched, the others as not. Where the count is short, what is in doubt is
+//! read back, and what is found is done; a lone delete is told as not done, and its caller decides
+//! anew. And since a majority confirms the repeat, it confirms the write before it as well.
 
 use std::collections::{HashMap, HashSet};
 
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::error::{Error as DriverError, ErrorKind};
 use thiserror::Error;
 
 use crate::stores::error::StoreError;
 
 use super::documents::array;
-use super::{DUPLICATE_KEY, MongoStore, STORE, within_deadline};
+use super::{DUPLICATE_KEY, MongoStore, STORE, WRITE_TIMEOUT, within_deadline};
 
+/// How often a write is repeated that a change of the primary or of the connection ended. The
+/// second time is for a primary that says first that no majority confirmed, then that it is none.
+const REPEATS: usize = 2;
+/// What a server says that is no writable primary, or will soon be none: `NotWritablePrimary`,
+/// `InterruptedDueToReplStateChange`, `PrimarySteppedDown`, `ShutdownInProgress`,
+/// `InterruptedAtShutdown`, `NotPrimaryNoSecondaryOk`, `NotPrimaryOrSecondary`.
+const PRIMARY_CHANGES: [i32; 7] = [10_107, 11_602, 189, 91, 11_600, 13_435, 13_436];
 /// How many writes one command carries, well below the server's 100,000 and 48 MB.
 pub(super) const MOST_WRITES: usize = 1_000;
 
@@ -57,9 +76,41 @@ impl MongoStore {
     async fn run_grouped(&self, mut command: Document) -> Result<GroupedReply, StoreError> {
         command.insert("ordered", false);
         // Commands that are spelled out do not take the client's write concern.
-        command.insert("writeConcern", doc! { "w": "majority", "j": true });
-        let reply = within_deadline(self.database.run_command(command)).await?;
+        let timeout = i64::try_from(WRITE_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
+        let write_concern = doc! { "w": "majority", "j": true, "wtimeout": timeout };
+        command.insert("writeConcern", write_concern);
+        let reply = within_deadline(self.run_repeatedly(command)).await?;
         read_reply(&reply)
+    }
+
+    async fn run_repeatedly(&self, command: Document) -> Result<Document, DriverError> {
+        let command = RawDocumentBuf::try_from(&command)?;
+        let run = || self.database.run_raw_command(command.clone());
+        for _ in 0..REPEATS {
+            match run().await {
+                Ok(reply) if !has_lost_primary(&reply) => return Ok(reply),
+                Err(error) if !is_passing(&error) => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        run().await
+    }
+}
+
+/// Whether a part of a write was ended by a change of the primary.
+fn has_lost_primary(reply: &Document) -> bool {
+    let of_concern = reply.get_document("writeConcernError").ok();
+    entries(reply, "writeErrors")
+        .chain(of_concern)
+        .any(|error| PRIMARY_CHANGES.contains(&number(error, "code")))
+}
+
+/// Whether the same command may go well on another connection or another primary.
+fn is_passing(error: &DriverError) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } => true,
+        ErrorKind::Command(command) => PRIMARY_CHANGES.contains(&command.code),
+        _ => false,
     }
 }
 
@@ -132,5 +183,22 @@ mod tests {
     fn a_write_that_no_majority_acknowledged_is_no_success() {
         let reply = doc! { "n": 1, "writeConcernError": { "code": 64 } };
         assert!(read_reply(&reply).is_err());
+    }
+
+    #[test]
+    fn a_write_that_a_change_of_the_primary_ended_is_repeated_and_no_other() {
+        for code in PRIMARY_CHANGES {
+            let error = doc! { "code": code };
+            assert!(has_lost_primary(&doc! { "writeConcernError": &error }));
+            assert!(has_lost_primary(&doc! { "writeErrors": [error] }));
+        }
+        for code in [64, 100, 14_031, DUPLICATE_KEY] {
+            let error = doc! { "code": code };
+            assert!(!has_lost_primary(&doc! { "writeConcernError": &error }));
+            assert!(!has_lost_primary(&doc! { "writeErrors": [error] }));
+        }
+        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(is_passing(&broken.into()));
+        assert!(!is_passing(&DriverError::custom("a bug")));
     }
 }

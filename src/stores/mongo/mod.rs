@@ -34,8 +34,13 @@ use crate::settings::MongoSettings;
 use super::Truth;
 use super::error::{OpenError, StoreError};
 
-/// How long one operation may take, so that no caller waits for a silent server.
-const OPERATION_DEADLINE: Duration = Duration::from_secs(5);
+/// How long one operation may take, repeats included: half of what a request has. It is enough to
+/// look for a server for two seconds, or to notice within one and a half that a connection has
+/// fallen silent and to ask again on another; and nobody behind it waits longer than that for a
+/// server that is back.
+const OPERATION_DEADLINE: Duration = Duration::from_millis(2_500);
+/// How long the server waits for a majority, so that it says itself that there was none.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The server's code for a value that a unique index already holds.
 const DUPLICATE_KEY: i32 = 11_000;
 /// The name of this store in errors.
