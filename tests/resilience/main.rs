@@ -8,6 +8,7 @@
 
 mod actors;
 mod alone;
+mod figure;
 mod figures;
 mod history;
 mod kills;

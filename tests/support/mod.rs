@@ -4,6 +4,7 @@
 pub(crate) mod app;
 pub(crate) mod length;
 pub(crate) mod process;
+pub(crate) mod replica_set;
 pub(crate) mod served;
 pub(crate) mod server;
 pub(crate) mod stores;

@@ -29,11 +29,26 @@ pub(crate) struct History {
     pub(crate) unavailable: usize,
     /// Verifications answered with 503.
     pub(crate) unverified: usize,
+    /// The longest it waits for "not now".
+    patience: Duration,
 }
 
 /// Logs in, refreshes and verifies as one user until `done`; then until the last answer is 200.
 pub(crate) async fn live(app: &TestApp, username: &str, done: watch::Receiver<bool>) -> History {
-    let mut history = History::default();
+    live_patiently(app, username, done, AT_ONCE).await
+}
+
+/// As [`live`], where "not now" may take longer.
+pub(crate) async fn live_patiently(
+    app: &TestApp,
+    username: &str,
+    done: watch::Receiver<bool>,
+    patience: Duration,
+) -> History {
+    let mut history = History {
+        patience,
+        ..History::default()
+    };
     let mut round = 0;
     while !*done.borrow() {
         round += 1;
@@ -61,7 +76,7 @@ async fn issued<F: Future<Output = Answer>>(history: &mut History, ask: impl Fn(
             history.issued += 1;
             return answer.tokens();
         }
-        check_unavailable(&answer, started.elapsed());
+        check_unavailable_within(&answer, started.elapsed(), history.patience);
         history.unavailable += 1;
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -74,7 +89,7 @@ async fn check_verified(app: &TestApp, history: &mut History, token: &str, expec
         if answer.status == expected {
             return;
         }
-        check_unavailable(&answer, started.elapsed());
+        check_unavailable_within(&answer, started.elapsed(), history.patience);
         history.unverified += 1;
     }
 }
@@ -82,8 +97,14 @@ async fn check_verified(app: &TestApp, history: &mut History, token: &str, expec
 /// A refusal for now: 503, and when to come again.
 #[track_caller]
 pub(crate) fn check_unavailable(answer: &Answer, after: Duration) {
+    check_unavailable_within(answer, after, AT_ONCE);
+}
+
+/// As [`check_unavailable`], where it may take longer.
+#[track_caller]
+pub(crate) fn check_unavailable_within(answer: &Answer, after: Duration, patience: Duration) {
     assert_eq!(answer.status, 503, "{} after {after:?}", answer.body);
     assert_eq!(answer.error(), "temporarily_unavailable");
     assert!(!answer.header("retry-after").is_empty());
-    assert!(after < AT_ONCE, "told after {after:?}");
+    assert!(after < patience, "told after {after:?}");
 }

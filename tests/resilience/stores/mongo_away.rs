@@ -1,7 +1,13 @@
 //! MongoDB is away or silent: live tokens that Redis proves go on, nothing else is decided, and
 //! nothing acknowledged is lost.
 
+use std::sync::OnceLock;
+
+use futures_util::future::join_all;
+
 use super::*;
+use crate::figure::measured;
+use crate::support::app::Tokens;
 
 #[tokio::test]
 async fn known_tokens_verify_while_mongodb_is_away_and_nothing_else_is_decided() {
@@ -94,4 +100,120 @@ async fn a_spent_refresh_token_is_refused_after_a_crash_and_a_flush_of_redis() {
     // The replay ended the family.
     assert_eq!(next.verify(&third.access).await.status, 401);
     assert_eq!(next.refresh(&third.refresh).await.error(), "invalid_grant");
+}
+
+/// What keeps MongoDB from answering while its address can be reached.
+type Silence = fn(&Proxy);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_goes_on_within_two_seconds_of_the_end_of_a_silence() {
+    recovers_from(Proxy::hole).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_goes_on_within_two_seconds_of_the_end_of_a_slowness() {
+    recovers_from(|mongo| mongo.slow(Duration::from_secs(1))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_goes_on_within_two_seconds_of_the_return_of_mongodb() {
+    recovers_from(Proxy::cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_were_forgotten_on_their_way_are_replaced_within_two_seconds() {
+    let bench = bench().await;
+    let tokens = bench.app.login().await;
+    let sessions = sessions(&bench.app).await;
+    // They stay silent for ever; a new one is as good as ever.
+    bench.mongo.forget_connections();
+    let forgotten = Instant::now();
+    let refreshed = join_all(sessions.iter().map(|own| refreshed(&bench.app, own)));
+    let known = async {
+        while forgotten.elapsed() < RECOVERED_WITHIN {
+            assert_eq!(bench.verify(&tokens.access).await, 204);
+        }
+    };
+    let (refreshed, ()) = tokio::join!(refreshed, known);
+    let last = refreshed.into_iter().max().unwrap() - forgotten;
+    measured(format_args!(
+        "forgotten connections were replaced after {last:?}"
+    ));
+    assert!(last < RECOVERED_WITHIN, "after {last:?}");
+    assert_eq!(bench.verify(&unknown('a')).await, 401);
+}
+
+/// Lets several clients refresh and log in through a silence of more than a deadline, so that every
+/// lane is full of requests that wait, and measures when each of them comes through after it.
+async fn recovers_from(silence: Silence) {
+    let bench = bench().await;
+    let sessions = sessions(&bench.app).await;
+    let opened = OnceLock::new();
+    silence(&bench.mongo);
+    let end = async {
+        tokio::time::sleep(TOKEN_DEADLINE).await;
+        bench.mongo.open();
+        opened.set(Instant::now()).unwrap();
+    };
+    let refreshes = join_all(sessions.iter().map(|own| refreshed(&bench.app, own)));
+    let logins = join_all((0..sessions.len()).map(|_| logged_in(&bench.app)));
+    let unknowns = join_all(('a'..='d').map(|letter| refused(&bench, letter)));
+    let ((), refreshes, logins, unknowns) = tokio::join!(end, refreshes, logins, unknowns);
+    let opened = *opened.get().unwrap();
+    for (what, times) in [
+        ("refresh", refreshes),
+        ("login", logins),
+        ("refusal", unknowns),
+    ] {
+        let last = times.into_iter().max().unwrap();
+        // Before it means: while it was slow.
+        let after = last.saturating_duration_since(opened);
+        measured(format_args!(
+            "the last {what} came through {after:?} after the end"
+        ));
+        assert!(after < RECOVERED_WITHIN, "{what} after {after:?}");
+    }
+}
+
+async fn sessions(app: &TestApp) -> Vec<Tokens> {
+    let mut sessions = Vec::new();
+    for index in 0..8 {
+        let name = format!("user{index}");
+        app.add_user(&name, "pass word 1").await;
+        sessions.push(app.login_as(&name, "pass word 1").await.tokens());
+    }
+    sessions
+}
+
+/// When a refresh came through.
+async fn refreshed(app: &TestApp, session: &Tokens) -> Instant {
+    came_through(|| app.refresh(&session.refresh)).await
+}
+
+/// When a login came through.
+async fn logged_in(app: &TestApp) -> Instant {
+    came_through(|| app.login_as("jonas", "pass word 1")).await
+}
+
+async fn came_through<F: Future<Output = Answer>>(ask: impl Fn() -> F) -> Instant {
+    loop {
+        let asked = timed(ask()).await;
+        if asked.0.status == 200 {
+            return Instant::now();
+        }
+        check_not_now(&asked);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// When an unknown token was refused.
+async fn refused(bench: &Bench, letter: char) -> Instant {
+    loop {
+        let status = bench.verify(&unknown(letter)).await;
+        if status == 401 {
+            return Instant::now();
+        }
+        assert_eq!(status, 503);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

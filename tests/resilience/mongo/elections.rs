@@ -1,0 +1,97 @@
+//! The primary of a replica set steps down, is killed or falls silent, under load.
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use super::*;
+use crate::figure::{length, measured};
+use crate::support::app::spawn_app_with;
+use crate::support::replica_set::ReplicaSet;
+
+/// What befalls the primary.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    StepsDown,
+    IsKilled,
+    /// It is held, and goes on when the others have another primary.
+    FallsSilent,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_loses_a_session_when_the_primary_steps_down() {
+    endure(Fate::StepsDown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_loses_a_session_when_the_primary_is_killed() {
+    endure(Fate::IsKilled).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_loses_a_session_when_the_primary_falls_silent() {
+    endure(Fate::FallsSilent).await;
+}
+
+async fn endure(fate: Fate) {
+    let mut set = ReplicaSet::start().await;
+    let app = spawn_app_with(&[("SENTINEL_MONGO_URI", &set.uri())]).await;
+    let warm = app.login().await;
+    let disturbance = async {
+        let mut tokens = warm.clone();
+        for _ in 0..length("SENTINEL_TEST_ELECTIONS", 1) {
+            // Some life before.
+            for _ in 0..10 {
+                tokens = refreshed(&app, &tokens).await;
+            }
+            let began = Instant::now();
+            let old = befall(&mut set, fate).await;
+            let elected = OnceLock::new();
+            let election = async {
+                set.writes_without(old).await;
+                elected.set(Instant::now()).unwrap();
+            };
+            let resumption = async {
+                loop {
+                    tokens = refreshed(&app, &tokens).await;
+                    if elected.get().is_some() {
+                        return Instant::now();
+                    }
+                }
+            };
+            let ((), resumed) = tokio::join!(election, resumption);
+            let elected = *elected.get().unwrap();
+            let (election, after) = (elected - began, resumed - elected);
+            measured(format_args!(
+                "{fate:?}: a majority after {election:?}, resumed after {after:?} more"
+            ));
+            assert!(after < BACK_WITHIN, "resumed {after:?} after the election");
+            mend(&mut set, fate, old).await;
+        }
+    };
+    let (histories, ()) = under_load(&app, disturbance).await;
+    let told: usize = histories.iter().map(|h| h.unavailable + h.unverified).sum();
+    let issued: usize = histories.iter().map(|h| h.issued).sum();
+    measured(format_args!(
+        "{fate:?}: {issued} issued, {told} times told to come again"
+    ));
+    check_nothing_lost(&app, histories).await;
+}
+
+async fn befall(set: &mut ReplicaSet, fate: Fate) -> usize {
+    let primary = set.primary().await;
+    match fate {
+        Fate::StepsDown => set.step_down().await,
+        Fate::IsKilled => set.kill(primary),
+        Fate::FallsSilent => set.signal(primary, "STOP"),
+    }
+    primary
+}
+
+async fn mend(set: &mut ReplicaSet, fate: Fate, member: usize) {
+    match fate {
+        Fate::StepsDown => {}
+        Fate::IsKilled => set.restart(member).await,
+        Fate::FallsSilent => set.signal(member, "CONT"),
+    }
+    set.follows(member).await;
+}
