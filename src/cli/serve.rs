@@ -3,7 +3,8 @@
 use super::exit::Failure;
 use super::flags::ServerFlags;
 use super::signals::{CutShort, Signals};
-use crate::sentinel::{Listening, Sentinel};
+use crate::sentinel::Sentinel;
+use crate::sentinel::serving::Listening;
 use crate::settings::load::Loaded;
 use crate::settings::sources::{Mode, Sources};
 use crate::settings::{LogFormat, Settings};

@@ -1,0 +1,178 @@
+//! Serving: the listeners, the wait for the end, and the order in which things stop.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use warp::{Filter, Rejection, Reply};
+
+use super::Sentinel;
+use super::error::{RunError, StartError};
+use super::service::{Noted, ended_by_signal};
+use crate::actors::supervisor::Tree;
+use crate::http;
+use crate::http::error::recovery::recover;
+use crate::server::accept::Server;
+use crate::server::limits::Limits;
+use crate::server::listener::Listener;
+use crate::settings::ListenAddress;
+
+/// How long the actors have to finish what they are at.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// A listener that is bound and not served yet.
+pub struct Listening {
+    listener: Listener,
+    metrics: Option<Listener>,
+    /// The address, with the real port.
+    pub address: ListenAddress,
+    /// The address for metrics, likewise.
+    pub metrics_address: Option<ListenAddress>,
+}
+
+/// One [`Sentinel::run`], counted until it ends or is dropped.
+struct Serving<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Serving<'a> {
+    fn begin(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+impl Sentinel {
+    /// Binds the configured listener, and the one for metrics if there is one.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`], [`StartError::Address`].
+    pub async fn listen(&self) -> Result<Listening, StartError> {
+        let settings = &self.0.settings;
+        let (listener, address) = bind("SENTINEL_LISTEN", &settings.server.listen).await?;
+        let (metrics, metrics_address) = match settings.metrics_listen.map(ListenAddress::Tcp) {
+            Some(wanted) => {
+                let (listener, address) = bind("SENTINEL_METRICS_LISTEN", &wanted).await?;
+                (Some(listener), Some(address))
+            }
+            None => (None, None),
+        };
+        Ok(Listening {
+            listener,
+            metrics,
+            address,
+            metrics_address,
+        })
+    }
+
+    /// Serves `routes` over the configured listener until SIGTERM, SIGINT or
+    /// [`Sentinel::shutdown`]; then lets requests in flight finish.
+    ///
+    /// # Errors
+    /// [`RunError`]: the listener could not be bound, or an actor failed too often.
+    pub async fn serve<F, R>(&self, routes: F) -> Result<(), RunError>
+    where
+        F: Filter<Extract = (R,), Error = Rejection> + Clone + Send + Sync + 'static,
+        F::Future: Send,
+        R: Reply + Send + 'static,
+    {
+        let listening = self.listen().await?;
+        self.run(listening, routes, ended_by_signal()).await
+    }
+
+    /// Serves `routes` over a bound listener until `shutdown` or [`Sentinel::shutdown`].
+    ///
+    /// # Errors
+    /// [`RunError::Actor`] when an actor failed too often.
+    pub async fn run<F, R>(
+        &self,
+        listening: Listening,
+        routes: F,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), RunError>
+    where
+        F: Filter<Extract = (R,), Error = Rejection> + Clone + Send + Sync + 'static,
+        F::Future: Send,
+        R: Reply + Send + 'static,
+    {
+        let routes = routes
+            .map(Reply::into_response)
+            .recover(recover)
+            .unify()
+            .boxed();
+        let service = warp::service(routes);
+        let per_connection = move |peer| Noted::new(service.clone(), peer);
+        let server = Server {
+            listener: listening.listener,
+            tls: self.0.certificates.clone(),
+            limits: Limits::of_this_process(),
+        };
+        let end = async {
+            tokio::select! {
+                () = shutdown => {}
+                () = self.stopped() => {}
+            }
+        };
+        let serving = Serving::begin(&self.0.serving);
+        let ended = tokio::select! {
+            _drained = server.serve(per_connection, end) => Ok(()),
+            () = self.serve_metrics(listening.metrics) => Ok(()),
+            reason = self.failed() => Err(RunError::Actor(reason)),
+        };
+        drop(serving);
+        self.stop_actors().await;
+        ended
+    }
+
+    // Serves until it is dropped; without a listener it waits for ever.
+    async fn serve_metrics(&self, listener: Option<Listener>) {
+        let Some(listener) = listener else {
+            return std::future::pending().await;
+        };
+        let routes = http::operations(&self.0.handles)
+            .recover(recover)
+            .unify()
+            .boxed();
+        let server = Server {
+            listener,
+            tls: None,
+            limits: Limits::of_this_process(),
+        };
+        let service = warp::service(routes);
+        let per_connection = move |peer| Noted::new(service.clone(), peer);
+        server.serve(per_connection, std::future::pending()).await;
+    }
+
+    async fn failed(&self) -> String {
+        let failed = self.0.tree.lock().await.as_ref().map(Tree::failed);
+        match failed {
+            Some(failed) => failed.await,
+            None => "the actors were stopped".to_owned(),
+        }
+    }
+
+    async fn stopped(&self) {
+        let mut stop = self.0.stop.subscribe();
+        let _never_closed = stop.wait_for(|stop| *stop).await;
+    }
+
+    pub(super) async fn stop_actors(&self) {
+        if let Some(tree) = self.0.tree.lock().await.take() {
+            tree.stop(STOP_LIMIT).await;
+        }
+    }
+}
+
+/// Binds the address of a setting; tells the address that it got.
+async fn bind(
+    setting: &'static str,
+    address: &ListenAddress,
+) -> Result<(Listener, ListenAddress), StartError> {
+    let bound = Listener::bind(address).await;
+    let listener = bound.map_err(|source| StartError::Bind { setting, source })?;
+    let address = listener.local_address().map_err(StartError::Address)?;
+    Ok((listener, address))
+}
