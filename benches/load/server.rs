@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use warp::Filter;
 use warp::http::StatusCode;
 use warp_sentinel::clock::Clock;
+use warp_sentinel::sentinel::serving::Stop;
 use warp_sentinel::server::accept::Server;
 use warp_sentinel::server::limits::Limits;
 use warp_sentinel::server::listener::Listener;
@@ -69,7 +71,10 @@ async fn serve_tokens(settings: Settings) -> Outcome<()> {
     let listening = sentinel.listen().await?;
     announce(&listening.address, &facts.client_id)?;
     Ok(sentinel
-        .run(listening, sentinel.routes(), end_of_input())
+        .run(listening, sentinel.routes(), async {
+            end_of_input().await;
+            Stop::WithoutNotice
+        })
         .await?)
 }
 
@@ -83,7 +88,11 @@ async fn serve_floor(settings: &Settings) -> Outcome<()> {
     announce(&server.listener.local_address()?, "")?;
     let route = warp::path!("oauth" / "verify").map(|| StatusCode::NO_CONTENT);
     let service = warp::service(route);
-    server.serve(move |_| service, end_of_input()).await;
+    let shutdown = async {
+        end_of_input().await;
+        Duration::ZERO
+    };
+    server.serve(move |_| service, shutdown).await;
     Ok(())
 }
 

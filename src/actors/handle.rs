@@ -47,8 +47,13 @@ pub(super) struct Call<Q, A> {
     pub(super) request: Q,
     pub(super) deadline: Instant,
     answer: oneshot::Sender<A>,
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
+
+/// What is still to be done for a call that was answered: a server does not stop before.
+pub(super) struct Unfinished(
+    #[expect(dead_code, reason = "held, never read")] OwnedSemaphorePermit,
+);
 
 impl<Q, A> Call<Q, A> {
     /// Whether nobody waits for the answer any more.
@@ -59,6 +64,12 @@ impl<Q, A> Call<Q, A> {
     /// Sends the answer; a caller that left is no error.
     pub(super) fn answer(self, answer: A) {
         let _caller_left = self.answer.send(answer);
+    }
+
+    /// As [`Call::answer`], but the call counts as in flight until what is returned is dropped.
+    pub(super) fn answer_first(self, answer: A) -> Unfinished {
+        let _caller_left = self.answer.send(answer);
+        Unfinished(self.permit)
     }
 }
 
@@ -107,7 +118,7 @@ impl<M: Message> Handle<M> {
             request,
             deadline,
             answer,
-            _permit: permit,
+            permit,
         };
         let actor = self.actor.borrow().clone().ok_or(AskError::Gone)?;
         actor.cast(message(call)).map_err(|_dead| AskError::Gone)?;

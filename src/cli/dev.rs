@@ -5,10 +5,11 @@ use warp::Filter;
 use super::exit::Failure;
 use super::flags::ServerFlags;
 use super::output;
-use super::serve::{note_metrics, prepare};
-use super::signals::{CutShort, Signals};
+use super::serve::{note_listening, prepare};
+use super::signals::{CutShort, ShutdownTold, Signals};
 use crate::sentinel::Sentinel;
 use crate::sentinel::dev::DevFacts;
+use crate::sentinel::serving::Stop;
 use crate::settings::sources::Mode;
 use crate::settings::{ListenAddress, Settings, TlsSettings};
 
@@ -24,7 +25,7 @@ pub(super) async fn dev(flags: ServerFlags) -> Result<(), Failure> {
     let (sentinel, facts) = Sentinel::start_dev(settings.clone()).await?;
     let signals = Signals::listen().map_err(Failure::Runtime)?;
     let listening = sentinel.listen().await?;
-    note_metrics(&listening);
+    note_listening(&listening);
     let demo = warp::path!("endpoint")
         .and(warp::get())
         .and(sentinel.require_oauth())
@@ -35,12 +36,18 @@ pub(super) async fn dev(flags: ServerFlags) -> Result<(), Failure> {
     let ended = signals
         .attend(
             async || handle.reload(),
-            |told| sentinel.run(listening, routes, told),
+            |told| sentinel.run(listening, routes, without_notice(told)),
         )
         .await;
     ended
         .map_err(|CutShort| Failure::CutShort)?
         .map_err(Failure::from)
+}
+
+// There is no balancer before it, and nobody who wants to wait for one.
+async fn without_notice(told: ShutdownTold) -> Stop {
+    told.await;
+    Stop::WithoutNotice
 }
 
 /// How this server is reached.

@@ -19,8 +19,7 @@ pub(super) async fn serve(flags: ServerFlags) -> Result<(), Failure> {
     let sentinel = Sentinel::start(settings).await?;
     let signals = Signals::listen().map_err(Failure::Runtime)?;
     let listening = sentinel.listen().await?;
-    tracing::info!(address = %listening.address, "listening");
-    note_metrics(&listening);
+    note_listening(&listening);
     let routes = sentinel.routes();
     let handle = sentinel.clone();
     let ended = signals
@@ -34,8 +33,9 @@ pub(super) async fn serve(flags: ServerFlags) -> Result<(), Failure> {
         .map_err(Failure::from)
 }
 
-/// Tells where the metrics are: the system may have chosen the port.
-pub(super) fn note_metrics(listening: &Listening) {
+/// Tells where the server and the metrics are: the system may have chosen the ports.
+pub(super) fn note_listening(listening: &Listening) {
+    tracing::info!(address = %listening.address, "listening");
     if let Some(address) = &listening.metrics_address {
         tracing::info!(%address, "listening for metrics");
     }

@@ -1,10 +1,12 @@
-//! What signals do to a running server: SIGTERM and SIGINT drain it, the second of them ends it at
-//! once, SIGHUP has it read certificate and templates again.
+//! What signals do to a running server: SIGTERM drains it with notice to balancers, SIGINT without,
+//! the second of them ends it at once, SIGHUP has it read certificate and templates again.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+
+use crate::sentinel::serving::Stop;
 
 /// The signals of this process; from now on they do not end it by themselves.
 pub(super) struct Signals {
@@ -16,7 +18,7 @@ pub(super) struct Signals {
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
-    Stop,
+    Stop(Stop),
     Reload,
 }
 
@@ -51,15 +53,15 @@ impl Signals {
 
     async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::Stop(Stop::WithNotice),
+            _ = self.interrupt.recv() => Told::Stop(Stop::WithoutNotice),
             _ = self.hangup.recv() => Told::Reload,
         }
     }
 }
 
-/// Ready when the server is to drain.
-pub(super) type ShutdownTold = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Ready when the server is to drain, and how.
+pub(super) type ShutdownTold = std::pin::Pin<Box<dyn Future<Output = Stop> + Send>>;
 
 async fn attend<R: Future>(
     next: impl AsyncFnMut() -> Told,
@@ -69,7 +71,7 @@ async fn attend<R: Future>(
     let (drain, told) = oneshot::channel();
     let running = server(Box::pin(async {
         // A sender that is gone is as good an end as one that was used.
-        let _ = told.await;
+        told.await.unwrap_or(Stop::WithoutNotice)
     }));
     tokio::select! {
         // A server that has drained ends well even if a second signal comes at that moment.
@@ -83,7 +85,7 @@ async fn attend<R: Future>(
 async fn obey(
     mut next: impl AsyncFnMut() -> Told,
     reload: impl AsyncFn(),
-    drain: oneshot::Sender<()>,
+    drain: oneshot::Sender<Stop>,
 ) {
     let mut drain = Some(drain);
     loop {
@@ -92,13 +94,13 @@ async fn obey(
                 tracing::info!("SIGHUP: reading certificate and templates again");
                 reload().await;
             }
-            Told::Stop => {
+            Told::Stop(stop) => {
                 let Some(drain) = drain.take() else {
                     return;
                 };
                 tracing::info!("told to stop: draining, a second signal ends at once");
                 // It fails if the server ends already, which is what was asked for.
-                let _ = drain.send(());
+                let _ = drain.send(stop);
             }
         }
     }
@@ -132,17 +134,21 @@ mod tests {
     #[tokio::test]
     async fn a_signal_to_stop_drains() {
         let drained = async |told: ShutdownTold| {
-            told.await;
-            "drained"
+            let stop = told.await;
+            ("drained", stop)
         };
-        let (ended, reloads) = attended(&[Told::Reload, Told::Reload, Told::Stop], drained).await;
-        assert_eq!((ended, reloads), (Ok("drained"), 2));
+        for stop in [Stop::WithNotice, Stop::WithoutNotice] {
+            let signals = [Told::Reload, Told::Reload, Told::Stop(stop)];
+            let (ended, reloads) = attended(&signals, drained).await;
+            assert_eq!((ended, reloads), (Ok(("drained", stop)), 2));
+        }
     }
 
     #[tokio::test]
     async fn a_second_signal_to_stop_cuts_the_drain_short() {
         let stuck = |_| std::future::pending::<()>();
-        let (ended, _) = attended(&[Told::Stop, Told::Reload, Told::Stop], stuck).await;
+        let stop = Told::Stop(Stop::WithNotice);
+        let (ended, _) = attended(&[stop, Told::Reload, stop], stuck).await;
         assert_eq!(ended, Err(CutShort));
     }
 

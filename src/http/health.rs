@@ -1,4 +1,7 @@
-//! `GET /healthz` and `GET /readyz`: alive; able to issue and to verify.
+//! `GET /healthz` and `GET /readyz`: alive; able to issue and to verify, and not about to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use warp::Filter;
@@ -6,9 +9,25 @@ use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::{Reply, Response};
 
+use super::Handles;
 use super::error::no_store;
 use crate::actors::token_cache::TokenCache;
-use crate::actors::user_registry::UserRegistry;
+
+/// Whether this server is about to stop: then it is not ready, so that balancers send requests
+/// elsewhere. All else goes on. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Leaving(Arc<AtomicBool>);
+
+impl Leaving {
+    /// Notes that it will stop; there is no way back.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 #[derive(Serialize)]
 struct Readiness {
@@ -24,15 +43,30 @@ struct Stores {
     redis: &'static str,
 }
 
-pub(crate) fn health(registry: UserRegistry, caches: TokenCache) -> BoxedFilter<(Response,)> {
+pub(crate) fn health(handles: &Handles) -> BoxedFilter<(Response,)> {
     let alive = warp::path!("healthz").and(warp::get()).map(|| {
         no_store(warp::reply::json(&serde_json::json!({ "status": "alive" })).into_response())
     });
+    let (registry, caches) = (handles.registry.clone(), handles.caches.clone());
+    let leaving = handles.leaving.clone();
     let ready = warp::path!("readyz").and(warp::get()).then(move || {
-        let (registry, caches) = (registry.clone(), caches.clone());
-        async move { readiness(registry.is_reachable().await, &caches) }
+        let (registry, caches, leaving) = (registry.clone(), caches.clone(), leaving.clone());
+        async move {
+            // Not after a look at the stores, which may take its time.
+            if leaving.has_begun() {
+                return draining();
+            }
+            readiness(registry.is_reachable().await, &caches)
+        }
     });
     alive.or(ready).unify().boxed()
+}
+
+fn draining() -> Response {
+    let body = serde_json::json!({ "status": "draining" });
+    let mut response = no_store(warp::reply::json(&body).into_response());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
 }
 
 // Without the truth nothing can be issued, and only tokens that Redis knows can be verified.

@@ -4,13 +4,13 @@
 
 pub mod error;
 pub mod extract;
+pub mod health;
 pub mod management;
 pub mod pages;
 pub mod protect;
 pub mod wire;
 
 mod error_page;
-mod health;
 mod token;
 mod verify;
 
@@ -28,6 +28,7 @@ use crate::actors::token_cache::TokenCache;
 use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::user_registry::UserRegistry;
 use crate::telemetry;
+use health::Leaving;
 use pages::Pages;
 
 /// The handles that the endpoints need.
@@ -43,6 +44,8 @@ pub struct Handles {
     pub management: Management,
     /// The pages people see.
     pub pages: Pages,
+    /// Whether this server is about to stop.
+    pub leaving: Leaving,
 }
 
 /// Where the endpoints are.
@@ -66,7 +69,7 @@ pub struct Surface {
 
 /// Every endpoint of ours. What is not ours is rejected, so that other routes may follow.
 pub fn routes(handles: &Handles, surface: &Surface) -> BoxedFilter<(Response,)> {
-    let mut others = health::health(handles.registry.clone(), handles.caches.clone());
+    let mut others = health::health(handles);
     if let Some(path) = &surface.error_path {
         let error_page = error_page::error_page(path, &surface.error_page, handles.pages.clone());
         others = others.or(error_page).unify().boxed();
@@ -86,7 +89,7 @@ pub fn routes(handles: &Handles, surface: &Surface) -> BoxedFilter<(Response,)> 
 
 /// Health and metrics, for a listener of their own.
 pub fn operations(handles: &Handles) -> BoxedFilter<(Response,)> {
-    let health = health::health(handles.registry.clone(), handles.caches.clone());
+    let health = health::health(handles);
     let metrics = warp::path!("metrics")
         .and(warp::get())
         .map(|| telemetry::metrics::render().into_response());

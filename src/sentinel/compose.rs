@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::crypto::csrf::CsrfKey;
 use crate::crypto::{password, random};
 use crate::domain::user::{HashOrigin, Password, PasswordHash};
+use crate::http::health::Leaving;
 use crate::http::pages::Pages;
 use crate::http::{Handles, Surface};
 use crate::server::tls::{Certificates, Loaded};
@@ -150,6 +151,7 @@ async fn build(
             registry,
             management,
             pages,
+            leaving: Leaving::default(),
         },
         children,
         picture,

@@ -24,6 +24,7 @@ use crate::http::{self, Handles, Surface, protect};
 use crate::server::tls::Certificates;
 use crate::settings::Settings;
 use error::StartError;
+use serving::ACTORS_STOP_WITHIN;
 
 /// A running token server: the actors over their stores. Clones share it.
 ///
@@ -103,13 +104,20 @@ impl Sentinel {
         }
     }
 
-    /// Ends [`Sentinel::serve`] and waits until it has drained; then stops the actors. Where
-    /// another server runs the routes, end that one first.
+    /// Has `/readyz` say 503 `draining` from now on, so that balancers send requests elsewhere. All
+    /// else goes on. For programs that run the routes on a server of their own.
+    pub fn leave(&self) {
+        self.0.handles.leaving.begin();
+    }
+
+    /// Ends [`Sentinel::serve`] without notice and waits until it has drained; then stops the
+    /// actors. Where another server runs the routes, end that one first.
     pub async fn shutdown(&self) {
+        self.leave();
         self.0.stop.send_replace(true);
         let mut serving = self.0.serving.subscribe();
         let _never_closed = serving.wait_for(|count| *count == 0).await;
-        self.stop_actors().await;
+        self.stop_actors(ACTORS_STOP_WITHIN).await;
     }
 
     /// Makes an actor panic at its next message. For tests of supervision.

@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tower_service::Service;
 use warp::http::Request;
 
+use super::serving::Stop;
 use crate::http::extract::connection::Connection;
 use crate::server::Peer;
 
@@ -49,8 +50,9 @@ where
     }
 }
 
-/// Ends at the first SIGTERM or SIGINT.
-pub(super) async fn ended_by_signal() {
+/// Ready at the first SIGTERM or SIGINT. The latter comes from a terminal, where nobody wants to
+/// wait for a balancer.
+pub(super) async fn ended_by_signal() -> Stop {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -58,9 +60,10 @@ pub(super) async fn ended_by_signal() {
         tracing::error!("signals cannot be received: only a kill ends this process");
         return std::future::pending().await;
     };
-    tokio::select! {
-        _signal = terminate.recv() => {}
-        _signal = interrupt.recv() => {}
-    }
-    tracing::info!("draining: requests in flight are answered, no more are accepted");
+    let stop = tokio::select! {
+        _signal = terminate.recv() => Stop::WithNotice,
+        _signal = interrupt.recv() => Stop::WithoutNotice,
+    };
+    tracing::info!("told to stop: draining");
+    stop
 }

@@ -1,6 +1,7 @@
 //! Serving: the listeners, the wait for the end, and the order in which things stop.
 
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use warp::{Filter, Rejection, Reply};
@@ -11,13 +12,29 @@ use super::service::{Noted, ended_by_signal};
 use crate::actors::supervisor::Tree;
 use crate::http;
 use crate::http::error::recovery::recover;
-use crate::server::accept::Server;
+use crate::server::accept::{Drained, Server};
 use crate::server::limits::Limits;
 use crate::server::listener::Listener;
 use crate::settings::ListenAddress;
 
-/// How long the actors have to finish what they are at.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// How long a server that was told to stop still takes connections while `/readyz` says that it
+/// will not: balancers look every second or so.
+const NOTICE: Duration = Duration::from_secs(2);
+/// From the word to stop until everything has stopped. The rest of the 10 s that are promised is for
+/// the process to end in.
+const STOPPED_WITHIN: Duration = Duration::from_millis(9_750);
+/// How long the actors have to finish what they are at where nothing else takes time.
+pub(super) const ACTORS_STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// How a server is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// `/readyz` says so for 2 s before the listener closes, so that a balancer never sends a
+    /// request to a closed one.
+    WithNotice,
+    /// The listener closes at once.
+    WithoutNotice,
+}
 
 /// A listener that is bound and not served yet.
 pub struct Listening {
@@ -69,7 +86,7 @@ impl Sentinel {
     }
 
     /// Serves `routes` over the configured listener until SIGTERM, SIGINT or
-    /// [`Sentinel::shutdown`]; then lets requests in flight finish.
+    /// [`Sentinel::shutdown`]; then lets requests in flight finish. SIGTERM gives balancers notice.
     ///
     /// # Errors
     /// [`RunError`]: the listener could not be bound, or an actor failed too often.
@@ -83,7 +100,9 @@ impl Sentinel {
         self.run(listening, routes, ended_by_signal()).await
     }
 
-    /// Serves `routes` over a bound listener until `shutdown` or [`Sentinel::shutdown`].
+    /// Serves `routes` over a bound listener until `shutdown` or [`Sentinel::shutdown`]. Ends
+    /// within 10 s of either: after readiness the listener goes, then the connections, then the
+    /// actors, and with them what they still write; then the stores.
     ///
     /// # Errors
     /// [`RunError::Actor`] when an actor failed too often.
@@ -91,7 +110,7 @@ impl Sentinel {
         &self,
         listening: Listening,
         routes: F,
-        shutdown: impl Future<Output = ()> + Send,
+        shutdown: impl Future<Output = Stop> + Send,
     ) -> Result<(), RunError>
     where
         F: Filter<Extract = (R,), Error = Rejection> + Clone + Send + Sync + 'static,
@@ -110,20 +129,32 @@ impl Sentinel {
             tls: self.0.certificates.clone(),
             limits: Limits::of_this_process(),
         };
+        let told_at = OnceLock::new();
         let end = async {
-            tokio::select! {
-                () = shutdown => {}
-                () = self.stopped() => {}
+            let stop = tokio::select! {
+                stop = shutdown => stop,
+                () = self.stopped() => Stop::WithoutNotice,
+            };
+            self.leave();
+            let _first = told_at.set(Instant::now());
+            match stop {
+                Stop::WithNotice => NOTICE,
+                Stop::WithoutNotice => Duration::ZERO,
             }
         };
         let serving = Serving::begin(&self.0.serving);
         let ended = tokio::select! {
-            _drained = server.serve(per_connection, end) => Ok(()),
+            drained = server.serve(per_connection, end) => {
+                note_drained(drained);
+                Ok(())
+            }
             () = self.serve_metrics(listening.metrics) => Ok(()),
             reason = self.failed() => Err(RunError::Actor(reason)),
         };
         drop(serving);
-        self.stop_actors().await;
+        let used = told_at.get().map_or(Duration::ZERO, Instant::elapsed);
+        let left = STOPPED_WITHIN.saturating_sub(used);
+        self.stop_actors(left.min(ACTORS_STOP_WITHIN)).await;
         ended
     }
 
@@ -159,9 +190,18 @@ impl Sentinel {
         let _never_closed = stop.wait_for(|stop| *stop).await;
     }
 
-    pub(super) async fn stop_actors(&self) {
+    pub(super) async fn stop_actors(&self, within: Duration) {
         if let Some(tree) = self.0.tree.lock().await.take() {
-            tree.stop(STOP_LIMIT).await;
+            tree.stop(within).await;
+        }
+    }
+}
+
+fn note_drained(drained: Drained) {
+    match drained {
+        Drained::Whole => tracing::info!("drained: every request in flight was answered"),
+        Drained::Cut(connections) => {
+            tracing::warn!(connections, "the drain took too long; connections were cut");
         }
     }
 }

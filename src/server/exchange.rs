@@ -55,7 +55,7 @@ where
             };
             // The peer hears that the connection ends with this response, so it does not send a
             // request into a closing connection.
-            if version < Version::HTTP_2 && in_flight.pulse().is_draining() {
+            if version < Version::HTTP_2 && in_flight.pulse().is_told_to_leave() {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }

@@ -24,7 +24,7 @@ pub struct Limits {
     pub idle: Duration,
     /// For a connection that has said it is going: what is under way may still arrive.
     pub farewell: Duration,
-    /// For all requests in flight when the server stops.
+    /// For all requests in flight, from the closing of the listener on.
     pub drain: Duration,
     /// Bytes of a request's head, at least 8,192.
     pub head_bytes: u16,
@@ -52,7 +52,9 @@ impl Default for Limits {
             response_stall: Duration::from_secs(10),
             idle: Duration::from_mins(1),
             farewell: Duration::from_millis(500),
-            drain: Duration::from_secs(10),
+            // Longer than the 5 s that any request may take of us. With 2 s of notice before it and the
+            // stop of the actors behind it, a process ends within 10 s.
+            drain: Duration::from_secs(7),
             head_bytes: 16 * 1024,
             header_lines: 100,
             target_bytes: 8 * 1024,

@@ -48,6 +48,7 @@ pub(super) struct Pulse {
     writes: AtomicUsize,
     is_write_blocked: AtomicBool,
     is_body_abandoned: AtomicBool,
+    is_told_to_leave: AtomicBool,
     is_draining: AtomicBool,
 }
 
@@ -83,8 +84,17 @@ impl Pulse {
         !self.is_http2.load(Relaxed) && (is_within_head || self.is_body_abandoned.load(Relaxed))
     }
 
+    /// Notes that the server is about to stop.
+    pub(super) fn note_notice(&self) {
+        self.is_told_to_leave.store(true, Relaxed);
+    }
+
     /// Whether responses should tell the peer that this was the last one.
-    pub(super) fn is_draining(&self) -> bool {
+    pub(super) fn is_told_to_leave(&self) -> bool {
+        self.is_told_to_leave.load(Relaxed)
+    }
+
+    fn is_draining(&self) -> bool {
         self.is_draining.load(Relaxed)
     }
 
@@ -189,6 +199,11 @@ impl Watchdog {
             deadline,
             sleep: Box::pin(sleep_until(deadline)),
         }
+    }
+
+    /// The counts that it looks at.
+    pub(super) fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Ready with the phase that has lasted too long.

@@ -37,7 +37,7 @@ pub(super) const SHORT: Duration = Duration::from_millis(150);
 /// A server that runs until it is stopped.
 pub(super) struct Running {
     pub(super) address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<oneshot::Sender<Duration>>,
     ended: JoinHandle<Drained>,
 }
 
@@ -72,9 +72,7 @@ pub(super) async fn start(limits: Limits, tls: Option<Loaded>) -> Running {
     };
     let (stop, stopped) = oneshot::channel();
     let make_service = |peer: Peer| warp::service(routes(peer));
-    let shutdown = async move {
-        let _ = stopped.await;
-    };
+    let shutdown = async move { stopped.await.unwrap_or_default() };
     #[expect(clippy::disallowed_methods, reason = "the test owns the server's task")]
     let ended = tokio::spawn(server.serve(make_service, shutdown));
     Running {
@@ -85,9 +83,14 @@ pub(super) async fn start(limits: Limits, tls: Option<Loaded>) -> Running {
 }
 
 impl Running {
-    /// Tells the server to stop and goes on.
+    /// Tells the server to stop at once and goes on.
     pub(super) fn tell_to_stop(&mut self) {
-        self.stop.take().unwrap().send(()).unwrap();
+        self.tell_to_stop_in(Duration::ZERO);
+    }
+
+    /// Tells the server to stop, with notice, and goes on.
+    pub(super) fn tell_to_stop_in(&mut self, notice: Duration) {
+        self.stop.take().unwrap().send(notice).unwrap();
     }
 
     /// Waits until the server has returned.

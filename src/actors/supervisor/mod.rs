@@ -134,12 +134,14 @@ impl Tree {
             .for_each(|(_, fault)| fault());
     }
 
-    /// Stops the tree: waits until every call in flight is answered, then stops each actor after
-    /// the message it is at. Takes at most `limit`, twice.
+    /// Stops the tree: waits until every call in flight is answered and what it left to be written
+    /// is written, then stops each actor after the message it is at. Takes at most `limit`.
     pub async fn stop(mut self, limit: Duration) {
-        let _late = tokio::time::timeout(limit, self.picture.idle()).await;
+        let end = Instant::now() + limit;
+        // What is in flight may take most of it: an actor is not long at one message.
+        let _late = tokio::time::timeout(limit * 4 / 5, self.picture.idle()).await;
         let _already_stopped = self.supervisor.cast(SupervisorMessage::Stop);
-        let _late = tokio::time::timeout(limit, &mut self.ended).await;
+        let _late = tokio::time::timeout_at(end, &mut self.ended).await;
     }
 }
 

@@ -128,9 +128,11 @@ impl Flights {
                 return outcome;
             }
         };
+        // A server that stops waits for what is put back: otherwise nobody would ask the truth again.
+        let mut put_back = None;
         for call in calls {
             let grant = live.get(&call.request).map(Arc::clone);
-            call.answer_found(grant);
+            put_back = Some(call.answer_first(Ok(grant)));
         }
         outcome.unknown = tokens
             .into_iter()
@@ -141,6 +143,7 @@ impl Flights {
             outcome.is_put_back = matches!(&put, Ok(Outcome::Put(put)) if !put.is_empty());
             outcome.has_failed = put.is_err();
         }
+        drop(put_back);
         outcome.found = live.into_iter().collect();
         outcome
     }

@@ -17,7 +17,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::Peer;
 use super::body::RequestBody;
 use super::connection::{Connection, ConnectionError};
 use super::limits::Limits;
@@ -25,6 +24,7 @@ use super::listener::Listener;
 use super::pulse::Pulse;
 use super::tls::Certificates;
 use super::transport::Socket;
+use super::{Peer, Stage};
 
 #[cfg(test)]
 mod tests;
@@ -60,20 +60,21 @@ struct Hall<F> {
     tls: Option<Arc<Certificates>>,
     limits: Limits,
     make_service: Arc<F>,
-    drain: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
     connections: JoinSet<()>,
     /// Connections that may not have made a request yet, the oldest first.
     newcomers: VecDeque<(AbortHandle, Arc<Pulse>)>,
 }
 
 impl Server {
-    /// Serves until `shutdown` is ready; then accepts no more, lets requests in flight finish
+    /// Serves until `shutdown` is ready, and then for as long as it says: that is for balancers,
+    /// to send their requests elsewhere. Then it accepts no more, lets requests in flight finish
     /// within the drain limit, and returns. `make_service` is called once for each connection.
     /// Dropping the future cuts every connection.
     pub async fn serve<F, S, B>(
         self,
         make_service: F,
-        shutdown: impl Future<Output = ()>,
+        shutdown: impl Future<Output = Duration>,
     ) -> Drained
     where
         F: Fn(Peer) -> S + Send + Sync + 'static,
@@ -93,16 +94,21 @@ impl Server {
             tls: self.tls,
             limits: self.limits,
             make_service: Arc::new(make_service),
-            drain: watch::Sender::new(false),
+            stage: watch::Sender::new(Stage::Open),
             connections: JoinSet::new(),
             newcomers: VecDeque::new(),
         };
-        let mut shutdown = pin!(shutdown);
+        let stage = hall.stage.clone();
+        let mut closing = pin!(async move {
+            let notice = shutdown.await;
+            stage.send_replace(Stage::Notice);
+            sleep(notice).await;
+        });
         let mut at_the_door = None;
         loop {
             tokio::select! {
                 biased;
-                () = &mut shutdown => break,
+                () = &mut closing => break,
                 Some(ended) = hall.connections.join_next() => report(ended),
                 Ok(permit) = Arc::clone(&room).acquire_owned(), if at_the_door.is_some() => {
                     if let Some(arrival) = at_the_door.take() {
@@ -147,7 +153,7 @@ impl<F> Hall<F> {
     {
         let tls = self.tls.as_ref().map(|certificates| certificates.config());
         let is_tls = tls.is_some();
-        let opening = Connection::open(socket, tls, self.limits, self.drain.subscribe());
+        let opening = Connection::open(socket, tls, self.limits, self.stage.subscribe());
         let make_service = Arc::clone(&self.make_service);
         let pulse = Arc::new(Pulse::default());
         let counts = Arc::clone(&pulse);
@@ -185,7 +191,7 @@ impl<F> Hall<F> {
     }
 
     async fn close(mut self) -> Drained {
-        self.drain.send_replace(true);
+        self.stage.send_replace(Stage::Closing);
         let all_ended = async {
             while let Some(ended) = self.connections.join_next().await {
                 report(ended);

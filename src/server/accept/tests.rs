@@ -233,6 +233,27 @@ async fn the_next_request_of_a_kept_connection_is_still_answered_after_the_stop(
 }
 
 #[tokio::test]
+async fn with_notice_new_connections_are_served_and_told_to_come_anew() {
+    let mut server = start(patient(), None).await;
+    let mut kept = server.connect().await;
+    kept.write_all(&head("GET /peer")).await.unwrap();
+    read_until(&mut kept, "}").await;
+    server.tell_to_stop_in(2 * SHORT);
+    kept.write_all(&head("GET /slow")).await.unwrap();
+    // It is at its end before the listener closes.
+    let answer = read_to_end(&mut kept).await;
+    assert!(answer.contains("connection: close"), "{answer}");
+    let address = server.address;
+    let mut anew = tokio::net::TcpStream::connect(address).await.unwrap();
+    anew.write_all(&head("GET /peer")).await.unwrap();
+    let answer = read_to_end(&mut anew).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    assert_eq!(server.ended().await, Drained::Whole);
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
 async fn the_drain_ends_at_its_limit() {
     let limits = Limits {
         drain: SHORT,

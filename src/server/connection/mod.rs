@@ -24,6 +24,7 @@ use super::exchange;
 use super::limits::Limits;
 use super::pulse::{Phase, Pulse, Watchdog};
 use super::transport::{Channel, Socket, Transport};
+use super::{Stage, reached};
 
 #[cfg(test)]
 mod tests;
@@ -56,7 +57,7 @@ pub(super) struct Connection {
     channel: Channel,
     is_http2: bool,
     limits: Limits,
-    drain: watch::Receiver<bool>,
+    stages: watch::Receiver<Stage>,
 }
 
 impl Connection {
@@ -65,7 +66,7 @@ impl Connection {
         socket: Socket,
         tls: Option<Arc<ServerConfig>>,
         limits: Limits,
-        drain: watch::Receiver<bool>,
+        stages: watch::Receiver<Stage>,
     ) -> Result<Self, ConnectionError> {
         let (channel, is_http2) = match tls {
             None => (Channel::Plain(socket), false),
@@ -75,7 +76,7 @@ impl Connection {
                     outcome = timeout(limits.handshake, handshake) => outcome
                         .map_err(|_elapsed| ConnectionError::HandshakeTooSlow)?
                         .map_err(ConnectionError::Handshake)?,
-                    () = end_of_farewell(drain.clone(), limits.farewell) => {
+                    () = end_of_farewell(stages.clone(), limits.farewell) => {
                         return Err(ConnectionError::Stopping);
                     }
                 };
@@ -87,7 +88,7 @@ impl Connection {
             channel,
             is_http2,
             limits,
-            drain,
+            stages,
         })
     }
 
@@ -114,18 +115,17 @@ impl Connection {
         if self.is_http2 {
             pulse.note_http2();
             let connection = http2_builder(&self.limits).serve_connection(transport, service);
-            drive(connection, watchdog, self.drain, Farewell::Announced).await
+            drive(connection, watchdog, self.stages, Farewell::Announced).await
         } else {
             let connection = http1_builder(&self.limits).serve_connection(transport, service);
-            drive(connection, watchdog, self.drain, Farewell::Awaited).await
+            drive(connection, watchdog, self.stages, Farewell::Awaited).await
         }
     }
 }
 
 /// Ready a moment after the server has begun to stop.
-async fn end_of_farewell(mut drain: watch::Receiver<bool>, farewell: Duration) {
-    // Without its sender the server is gone, which is a stop as well.
-    let _ = drain.wait_for(|is_draining| *is_draining).await;
+async fn end_of_farewell(mut stages: watch::Receiver<Stage>, farewell: Duration) {
+    reached(&mut stages, Stage::Closing).await;
     sleep(farewell).await;
 }
 
@@ -142,14 +142,19 @@ enum Farewell {
 async fn drive<C>(
     connection: C,
     mut watchdog: Watchdog,
-    mut drain: watch::Receiver<bool>,
+    mut stages: watch::Receiver<Stage>,
     farewell: Farewell,
 ) -> Result<(), ConnectionError>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let mut connection = pin!(connection);
-    let mut drain = pin!(async move { drain.wait_for(|is_draining| *is_draining).await.is_ok() });
+    let pulse = watchdog.pulse();
+    let mut drain = pin!(async move {
+        reached(&mut stages, Stage::Notice).await;
+        pulse.note_notice();
+        reached(&mut stages, Stage::Closing).await;
+    });
     let mut is_draining = false;
     std::future::poll_fn(move |context| {
         if !is_draining && drain.as_mut().poll(context).is_ready() {

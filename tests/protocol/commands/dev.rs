@@ -73,6 +73,7 @@ async fn the_printed_lines_work_as_they_stand() {
     let mut server = place.start(START);
     let printed = Printed::by(&mut server).await;
     server.line("for development only").await;
+    server.line(" listening address=127.0.0.1:").await;
     let answer = place.shell(&printed.get_a_token).await;
     let json: serde_json::Value = serde_json::from_str(&answer.out).expect(&answer.out);
     assert_eq!(json["token_type"], "Bearer", "{json}");

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::crypto::csrf::CsrfKey;
 use crate::domain::user::Password;
 use crate::http::extract::connection::Connection;
+use crate::http::health::Leaving;
 use crate::http::pages::Pages;
 use crate::http::{Handles, Surface, routes};
 use crate::stores::embedded;
@@ -112,6 +113,7 @@ async fn start_with(options: Options) -> App {
         registry,
         management: management.clone(),
         pages: Pages::load(folder.path()).unwrap(),
+        leaving: Leaving::default(),
     };
     App {
         routes: routes(&handles, &surface(options.hosts)),

@@ -81,6 +81,10 @@ impl Served {
         answer.json()
     }
 
+    fn port(&self) -> u16 {
+        self.origin.rsplit_once(':').unwrap().1.parse().unwrap()
+    }
+
     /// An address below the prefix.
     fn url(&self, path: &str) -> String {
         format!("{}{}{path}", self.origin, self.prefix)

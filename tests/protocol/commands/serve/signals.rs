@@ -1,15 +1,23 @@
-//! SIGTERM drains `sentinel serve`: what is in flight is answered.
+//! SIGTERM drains `sentinel serve`: balancers get notice, what is in flight is answered. The same
+//! under load and behind a balancer is in the resilience tests.
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::{START, place_with, serve_in};
-use crate::support::app::USER;
+use crate::support::app::{USER, answer};
+use crate::support::process::https;
 
-/// How long a drain may take, whatever clients do.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How long the end may take, whatever clients do.
+const END_WITHIN: Duration = Duration::from_secs(10);
+/// What a busy machine may add to it.
+const SLACK: Duration = Duration::from_secs(1);
+/// Less than the 2 s between the signal and the end of the listener.
+const WITHIN_NOTICE: Duration = Duration::from_millis(1_500);
 
 /// A token request whose head has arrived and whose body is awaited.
 async fn half_a_login(port: u16, client_id: &str) -> (TcpStream, String) {
@@ -51,7 +59,7 @@ async fn a_request_in_flight_is_answered_before_the_end() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("\"access_token\""), "{answer}");
-    let ended = running.ended(DRAIN_LIMIT).await;
+    let ended = running.ended(END_WITHIN).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
 }
@@ -65,7 +73,7 @@ async fn a_second_signal_ends_it_at_once() {
     running.signal("TERM");
     running.line("told to stop: draining").await;
     running.signal("TERM");
-    let ended = running.ended(DRAIN_LIMIT / 2).await;
+    let ended = running.ended(END_WITHIN / 2).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(
         ended.err.contains("stopped by a second signal"),
@@ -80,6 +88,49 @@ async fn a_client_that_never_finishes_does_not_hold_up_the_end() {
     let port = running.port(false).await;
     let _stuck = half_a_login(port, "nobody").await;
     running.signal("TERM");
-    let ended = running.ended(DRAIN_LIMIT + Duration::from_secs(2)).await;
+    let ended = running.ended(END_WITHIN + SLACK).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("connections were cut"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn readiness_ends_at_once_and_the_listener_later() {
+    let place = place_with(&[("SENTINEL_METRICS_LISTEN", "127.0.0.1:0")]).await;
+    let mut served = serve_in(&place, "/oauth").await;
+    let line = served.running.line("listening for metrics").await;
+    let operations = format!("http://{}", line.rsplit_once("address=").unwrap().1);
+    let ready = answer(served.http.get(format!("{}/readyz", served.origin))).await;
+    assert_eq!(ready.status, StatusCode::OK, "{}", ready.body);
+
+    served.running.signal("TERM");
+    let told = Instant::now();
+    served.running.line("told to stop: draining").await;
+    for origin in [&served.origin, &operations] {
+        let ready = answer(https().get(format!("{origin}/readyz"))).await;
+        assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE, "{origin}");
+        assert_eq!(ready.json(), serde_json::json!({"status": "draining"}));
+        let alive = answer(https().get(format!("{origin}/healthz"))).await;
+        assert_eq!(alive.status, StatusCode::OK, "{origin}");
+    }
+    while told.elapsed() < WITHIN_NOTICE {
+        // A client that does not ask about readiness finds everything as before.
+        let tokens = served.login().await;
+        assert_eq!(served.verify(&tokens).await, StatusCode::NO_CONTENT);
+        TcpStream::connect(("127.0.0.1", served.port()))
+            .await
+            .unwrap();
+    }
+    let ended = served.running.ended(END_WITHIN).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(told.elapsed() > WITHIN_NOTICE, "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_interrupt_at_a_terminal_gives_no_notice() {
+    let place = place_with(&[]).await;
+    let mut running = place.start(START);
+    running.port(false).await;
+    running.signal("INT");
+    let ended = running.ended(WITHIN_NOTICE).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
