@@ -1,29 +1,12 @@
 //! TLS of `sentinel serve` from PEM files: the protocols it offers, and how certificates change.
 
-use std::sync::Arc;
-
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{CertifiedKey, KeyPair};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use rustls::pki_types::CertificateDer;
 use warp::http::{Request, StatusCode};
 
 use super::{START, place_with};
-use crate::support::process::{PATIENCE, Place, install_tls};
-
-type Pair = CertifiedKey<KeyPair>;
-
-fn make_pair() -> Pair {
-    rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap()
-}
-
-fn write_pair(place: &Place, certificate: &Pair, key: &Pair) {
-    place.write("certs/cert.pem", certificate.cert.pem());
-    place.write("certs/key.pem", key.signing_key.serialize_pem());
-}
+use crate::support::process::{PATIENCE, Place};
+use crate::support::tls::{self, Pair, client_config, make_pair, write_pair};
 
 /// A place with these as `certs/cert.pem` and `certs/key.pem`.
 async fn place_with_pair(pair: &Pair) -> Place {
@@ -33,19 +16,12 @@ async fn place_with_pair(pair: &Pair) -> Place {
 }
 
 /// A connection that trusts `pair` alone and offers one protocol.
-async fn connect(port: u16, pair: &Pair, protocol: &str) -> std::io::Result<TlsStream<TcpStream>> {
-    install_tls();
-    let mut roots = RootCertStore::empty();
-    roots.add(pair.cert.der().clone()).unwrap();
-    let mut config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
+async fn connect(
+    port: u16,
+    pair: &Pair,
+    protocol: &str,
+) -> std::io::Result<tokio_rustls::client::TlsStream<tokio::net::TcpStream>> {
+    tls::connect(port, client_config([pair], protocol)).await
 }
 
 async fn shown_certificate(port: u16, pair: &Pair) -> CertificateDer<'static> {

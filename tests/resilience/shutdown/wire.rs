@@ -1,0 +1,146 @@
+//! A client connection that hides nothing: no request is sent twice, and each end is told apart.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::{http1, http2};
+use hyper::{Request, Response, StatusCode, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ClientConfig;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::support::tls::connect;
+
+/// A request's body.
+pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// An open connection.
+pub(super) struct Wire {
+    sender: Sender,
+    /// Whether the server has said that there is no next request.
+    is_last: bool,
+    _driver: JoinSet<()>,
+}
+
+enum Sender {
+    Http1(http1::SendRequest<Body>),
+    Http2(http2::SendRequest<Body>),
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// The connection had ended before anything was sent: the request may go another way.
+    Unsent,
+    /// The request was cut.
+    Cut(String),
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) status: StatusCode,
+    pub(super) body: String,
+}
+
+impl Wire {
+    /// Connects to a port of this machine; speaks the protocol that the configuration offers.
+    pub(super) async fn open(port: u16, config: Arc<ClientConfig>) -> std::io::Result<Self> {
+        let stream = connect(port, config).await?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let io = TokioIo::new(stream);
+        let mut driver = JoinSet::new();
+        // How a connection ends is seen by its requests.
+        let sender = if is_http2 {
+            let opened = http2::handshake(TokioExecutor::new(), io).await;
+            let (sender, connection) = opened.map_err(std::io::Error::other)?;
+            driver.spawn(async { drop(connection.await) });
+            Sender::Http2(sender)
+        } else {
+            let opened = http1::handshake(io).await;
+            let (sender, connection) = opened.map_err(std::io::Error::other)?;
+            driver.spawn(async { drop(connection.await) });
+            Sender::Http1(sender)
+        };
+        Ok(Self {
+            sender,
+            is_last: false,
+            _driver: driver,
+        })
+    }
+
+    /// Whether a next request may be sent.
+    pub(super) fn is_open(&self) -> bool {
+        let is_closed = match &self.sender {
+            Sender::Http1(sender) => sender.is_closed(),
+            Sender::Http2(sender) => sender.is_closed(),
+        };
+        !is_closed && !self.is_last
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub(super) async fn send(&mut self, mut request: Request<Body>) -> Result<Told, Lost> {
+        let answer = match &mut self.sender {
+            Sender::Http1(sender) => {
+                sender.ready().await.map_err(|_closed| Lost::Unsent)?;
+                sender.send_request(request).await
+            }
+            Sender::Http2(sender) => {
+                *request.version_mut() = Version::HTTP_2;
+                request.headers_mut().remove("host");
+                sender.ready().await.map_err(|_closed| Lost::Unsent)?;
+                sender.send_request(request).await
+            }
+        };
+        let answer = answer.map_err(|error| lost(&error))?;
+        self.is_last = answer
+            .headers()
+            .get("connection")
+            .is_some_and(|value| value == "close");
+        read(answer).await
+    }
+}
+
+fn lost(error: &hyper::Error) -> Lost {
+    if error.is_canceled() {
+        return Lost::Unsent;
+    }
+    Lost::Cut(format!("{error:?}"))
+}
+
+async fn read(answer: Response<Incoming>) -> Result<Told, Lost> {
+    let status = answer.status();
+    let body = answer.into_body().collect().await;
+    let body = body.map_err(|error| Lost::Cut(format!("{error:?}")))?;
+    Ok(Told {
+        status,
+        body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+    })
+}
+
+/// A body that is there at once.
+pub(super) fn whole(text: String) -> Body {
+    Full::new(Bytes::from(text)).boxed_unsync()
+}
+
+/// A body that comes in `pieces`, with this pause before each.
+pub(super) fn slow(text: &str, pieces: usize, pause: Duration) -> Body {
+    let length = text.len().div_ceil(pieces);
+    let pieces: Vec<Bytes> = text
+        .as_bytes()
+        .chunks(length)
+        .map(Bytes::copy_from_slice)
+        .collect();
+    let stream = futures_util::stream::unfold(pieces.into_iter(), move |mut pieces| async move {
+        let piece = pieces.next()?;
+        sleep(pause).await;
+        Some((Ok(Frame::data(piece)), pieces))
+    });
+    StreamBody::new(stream).boxed_unsync()
+}
