@@ -15,7 +15,7 @@ use super::handle::{AskError, Call, Handle, within};
 use super::supervisor::{Child, Fault};
 use crate::crypto::password::{self, Comparison};
 use crate::domain::user::{Password, PasswordHash};
-use crate::telemetry::metrics::CORRUPT_PASSWORD_HASHES;
+use crate::telemetry::metrics::{CORRUPT_PASSWORD_HASHES, PASSWORD_HASHES};
 
 /// The longest a login waits for its hash, queue included.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -203,6 +203,7 @@ impl Job {
     fn run(self, cost: u32, dummy: &PasswordHash) {
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| match self {
             Self::Verify(call) if !call.is_stale() => {
+                metrics::counter!(PASSWORD_HASHES).increment(1);
                 let (password, hash) = &call.request;
                 let comparison = password::compare(password, hash, dummy);
                 if comparison == Comparison::Corrupt {
@@ -211,6 +212,7 @@ impl Job {
                 call.answer(comparison == Comparison::Match);
             }
             Self::Hash(call) if !call.is_stale() => {
+                metrics::counter!(PASSWORD_HASHES).increment(1);
                 let hash = password::hash(&call.request, cost);
                 call.answer(hash.map_err(|error| PasswordPoolError::Unhashable(error.into())));
             }

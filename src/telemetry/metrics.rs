@@ -16,6 +16,8 @@ pub const ACTOR_RESTARTS: &str = "actor_restarts_total";
 pub const CACHE_ERRORS: &str = "cache_errors_total";
 /// Live tokens that a full Redis did not take; the truth has them.
 pub const CACHE_TOKENS_REFUSED: &str = "cache_tokens_refused_total";
+/// Bcrypt hashes begun, for a login or a new password.
+pub const PASSWORD_HASHES: &str = "password_hashes_total";
 /// Stored password hashes that could not be read.
 pub const CORRUPT_PASSWORD_HASHES: &str = "corrupt_password_hashes_total";
 /// Log lines that could not be written.
@@ -64,6 +66,7 @@ fn describe() {
     describe_counter!(VERIFICATIONS, "Verified access tokens by outcome");
     describe_counter!(ACTOR_RESTARTS, "Restarts of actors");
     describe_counter!(CACHE_ERRORS, "Failed operations of the fast copy");
+    describe_counter!(PASSWORD_HASHES, "Bcrypt hashes begun");
     describe_counter!(
         CACHE_TOKENS_REFUSED,
         "Live tokens that a full Redis did not take"
