@@ -73,7 +73,28 @@ impl fmt::Debug for CsrfKey {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_token(text in "[A-Za-z0-9_-]{50,58}|.{0,80}", user: String) {
+            prop_assert!(!key().check(&text, &user, NOW));
+        }
+
+        #[test]
+        fn any_users_token_is_good_for_that_user_alone(
+            user: String,
+            other: String,
+            seconds in 0..i64::from(u32::MAX),
+        ) {
+            let now = NOW + Duration::seconds(seconds);
+            let token = key().issue(&user, now);
+            prop_assert!(key().check(&token, &user, now));
+            prop_assert_eq!(key().check(&token, &other, now), user == other);
+        }
+    }
 
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 

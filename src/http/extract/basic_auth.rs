@@ -45,7 +45,27 @@ fn parse(value: &[u8]) -> Option<BasicAuth> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_header_is_basic_only_by_its_scheme(
+            scheme in "(?i)basic |[ -~]{0,8}",
+            rest in "[A-Za-z0-9+/=]{0,60}|[\\t -~\\x{80}-\\x{10ffff}]{0,60}",
+        ) {
+            let is_present = matches!(read(&format!("{scheme}{rest}")), BasicAuth::Present(..));
+            prop_assert!(!is_present || scheme.to_ascii_lowercase().starts_with("basic "));
+        }
+
+        #[test]
+        fn any_name_and_password_come_back_as_they_were_sent(name in "[^:]{0,40}", password: String) {
+            let sent = STANDARD.encode(format!("{name}:{password}"));
+            let expected = BasicAuth::Present(name, Zeroizing::new(password));
+            prop_assert_eq!(read(&format!("Basic {sent}")), expected);
+        }
+    }
 
     fn read(value: &str) -> BasicAuth {
         let mut headers = HeaderMap::new();

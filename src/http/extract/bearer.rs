@@ -46,7 +46,28 @@ fn is_b64token(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_header_is_a_token_or_has_its_error(
+            scheme in "(?i)bearer|[!-~]{0,8}",
+            rest in "[A-Za-z0-9]{28,32}|[A-Za-z0-9=._~+/-]{0,40}|[\\t -~\\x{80}-\\x{10ffff}]{0,60}",
+        ) {
+            let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+            let token = rest.trim_matches([' ', '\t']);
+            let is_well_formed = !token.is_empty() && token.bytes().all(is_b64token);
+            let expected = match TokenValue::parse(token) {
+                _ if !is_bearer => Err(BearerError::Missing),
+                _ if !is_well_formed => Err(BearerError::InvalidRequest),
+                Some(token) => Ok(token),
+                None => Err(BearerError::InvalidToken),
+            };
+            prop_assert_eq!(read_one(&format!("{scheme} {rest}")), expected);
+        }
+    }
 
     const TOKEN: &str = "sx2Rz0vVFVRQBCFVCTwXINPjSswq1W";
 

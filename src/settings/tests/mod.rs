@@ -3,6 +3,7 @@
 mod accepted;
 mod file;
 mod origins;
+mod properties;
 mod refused;
 mod stores;
 

@@ -7,6 +7,9 @@ use zeroize::Zeroizing;
 
 use crate::http::error::OAuthError;
 
+#[cfg(test)]
+mod tests;
+
 /// Most parameters of a form.
 const MAX_PARAMETERS: usize = 32;
 /// The longest parameter name, in bytes.
@@ -125,61 +128,4 @@ pub fn decode(encoded: &[u8]) -> Result<String, OAuthError> {
     }
     let decoded: Vec<u8> = percent_decode(&spaced).collect();
     String::from_utf8(decoded).map_err(|_not_text| malformed())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(body: &str) -> Result<Form, OAuthError> {
-        Form::parse_pairs(body.as_bytes())
-    }
-
-    #[test]
-    fn names_and_values_are_decoded() {
-        let form = parse("user%6eame=jo+nas%21&password=%C3%A9&empty=&bare").unwrap();
-        assert_eq!(form.get("username"), Some("jo nas!"));
-        assert_eq!(form.get("password"), Some("é"));
-        assert_eq!(form.get("empty"), None);
-        assert_eq!(form.get("bare"), None);
-    }
-
-    #[test]
-    fn what_is_not_a_proper_form_is_refused() {
-        let many = ["a=1"; 2].join("&");
-        let crowded = (0..33)
-            .map(|index| format!("p{index}=1"))
-            .collect::<Vec<_>>()
-            .join("&");
-        let hollow = "&".repeat(1_000);
-        let long_name = format!("{}=1", "n".repeat(10_000));
-        for bad in [
-            "a=%zz", "a=%", "a=%f", "a=%ff", "%ff=a", &many, &crowded, &hollow, &long_name,
-        ] {
-            assert!(parse(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn only_the_form_media_type_in_utf_8_is_read() {
-        let accepts = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, value.parse().unwrap());
-            Form::parse(&headers, b"a=1").is_ok()
-        };
-        assert!(accepts("application/x-www-form-urlencoded"));
-        assert!(accepts("Application/X-WWW-Form-Urlencoded; charset=UTF-8"));
-        for bad in [
-            "application/json",
-            "multipart/form-data; boundary=x",
-            "text/plain",
-            ";",
-        ] {
-            assert!(!accepts(bad), "{bad}");
-        }
-        assert!(!accepts(
-            "application/x-www-form-urlencoded; charset=utf-16"
-        ));
-        assert!(Form::parse(&HeaderMap::new(), b"a=1").is_err());
-    }
 }
