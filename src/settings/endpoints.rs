@@ -83,7 +83,7 @@ fn path(text: &str) -> Result<String, Wrong> {
     let Some(relative) = text.strip_prefix('/') else {
         return Err(Wrong::new(
             "does not begin with /",
-            format!("write /{text}"),
+            format!("write /{}", text.escape_debug()),
         ));
     };
     for segment in relative.split('/') {

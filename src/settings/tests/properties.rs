@@ -7,7 +7,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{environment, load, with_file};
+use super::{environment, load, refusal, with_file};
 use crate::settings::Settings;
 use crate::settings::config_file::ConfigFile;
 use crate::settings::keys::KEYS;
@@ -33,6 +33,13 @@ fn value() -> impl Strategy<Value = OsString> {
 fn file() -> impl Strategy<Value = Vec<u8>> {
     let lines = "([A-Z_.\\[\\]]{1,12} ?= ?(\"[^\"]{0,8}\"|[0-9.-]{1,6}|\\[|\\{|'|\"\"\")?\n){0,6}";
     prop_oneof![lines.prop_map(String::into_bytes), vec(any::<u8>(), 0..200)]
+}
+
+// Found by the property below.
+#[test]
+fn a_hint_that_repeats_a_line_break_is_one_line() {
+    let text = refusal(&environment(&[("SENTINEL_ROUTE_PREFIX", "a\nb")]));
+    assert!(text.ends_with("write /a\\nb"), "{text}");
 }
 
 proptest! {
