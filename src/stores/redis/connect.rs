@@ -1,5 +1,8 @@
 //! Connecting: protocol, deadlines, the role of the server, and what it tells of its own accord.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
 use redis::{
@@ -12,6 +15,7 @@ use crate::stores::error::StoreError;
 
 use super::connection::{Link, RedisConnection, Traits};
 use super::endpoints::{CacheEvent, RedisDeadlines};
+use super::history::History;
 use super::identity::{ConnectionId, Probe};
 use super::{is_refused_to_us, keys, store_error};
 
@@ -25,6 +29,14 @@ pub(super) async fn single(
     predecessor: Option<&ConnectionId>,
     on_event: impl Fn(CacheEvent) + Send + Sync + 'static,
 ) -> Result<RedisConnection, StoreError> {
+    let emptied = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&emptied);
+    let on_event = move |event| {
+        if event == CacheEvent::InvalidatedAll {
+            count.fetch_add(1, Ordering::Release);
+        }
+        on_event(event);
+    };
     let (mut link, has_events) = open(info, deadlines, on_event).await.map_err(store_error)?;
     let probe = Probe::find(&mut link, has_events).await?;
     let id = ConnectionId::ask(&mut link).await.map_err(store_error)?;
@@ -33,10 +45,14 @@ pub(super) async fn single(
         ended.map_err(store_error)?;
     }
     let tracks_changes = has_events && track(&mut link).await.map_err(store_error)?;
+    let history = History::ask(&mut link, emptied)
+        .await
+        .map_err(store_error)?;
     let traits = Traits {
         tracks_changes,
         probe,
         id,
+        history: Some(Arc::new(history)),
     };
     Ok(RedisConnection::new(Link::Single(link), traits))
 }
@@ -51,6 +67,7 @@ pub(super) async fn cluster(
         tracks_changes: false,
         probe: Probe::Ping,
         id: None,
+        history: None,
     };
     Ok(RedisConnection::new(Link::Cluster(link), traits))
 }

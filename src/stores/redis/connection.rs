@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 
+use super::history::History;
 use super::identity::{ConnectionId, Probe};
 use super::slot::slot_of;
 use super::transaction::{Fullness, Transaction, is_too_much};
@@ -43,6 +44,8 @@ pub(super) struct Traits {
     pub(super) tracks_changes: bool,
     pub(super) probe: Probe,
     pub(super) id: Option<ConnectionId>,
+    /// `None` for a cluster, which tells nothing.
+    pub(super) history: Option<Arc<History>>,
 }
 
 /// The driver's connection.
@@ -88,6 +91,7 @@ impl RedisConnection {
         }
         // The cluster connection cuts the command by slot and puts the answers in order.
         let values: Vec<Option<Vec<u8>>> = self.ask(&get).await?;
+        self.check_history().await?;
         let grant = |pair: &[Option<Vec<u8>>]| match pair {
             [plain, companion] => companion::read(plain.as_deref(), companion.as_deref()),
             _ => None,
@@ -172,7 +176,7 @@ impl RedisConnection {
         }
         match self.run::<()>(&transaction.whole).await {
             Err(error) if is_too_much(&error) => {
-                self.fullness.note(transaction.sets);
+                self.note_refused(transaction.sets);
                 self.delete(&transaction.deletes).await
             }
             done => done.map_err(store_error),
@@ -185,6 +189,23 @@ impl RedisConnection {
             Link::Single(_) => 0,
             Link::Cluster(_) => slot_of(token),
         }
+    }
+
+    // After the answer: that the server was emptied is told before what it answers afterwards.
+    async fn check_history(&self) -> Result<(), StoreError> {
+        let Some(history) = &self.traits.history else {
+            return Ok(());
+        };
+        let Some(emptied) = history.is_doubtful() else {
+            return Ok(());
+        };
+        let info: String = self.ask(&History::command()).await?;
+        history.check(emptied, &info)
+    }
+
+    /// Counts tokens that the server had no memory for.
+    pub(super) fn note_refused(&self, tokens: usize) {
+        self.fullness.note(tokens);
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {

@@ -116,7 +116,7 @@ impl Probe {
     }
 }
 
-fn command(words: &[&str]) -> Cmd {
+pub(super) fn command(words: &[&str]) -> Cmd {
     let mut command = Cmd::new();
     for word in words {
         command.arg(*word);
@@ -133,7 +133,7 @@ fn text(value: &Value) -> Option<&str> {
 }
 
 /// Asks; `None` where the server has no such command or our user may not use it.
-async fn allowed<T: FromRedisValue>(
+pub(super) async fn allowed<T: FromRedisValue>(
     link: &mut MultiplexedConnection,
     words: &[&str],
 ) -> RedisResult<Option<T>> {

@@ -17,6 +17,7 @@ pub mod slot;
 mod companion;
 mod connect;
 mod diagnosis;
+mod history;
 mod keys;
 mod transaction;
 

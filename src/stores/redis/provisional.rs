@@ -67,7 +67,10 @@ impl RedisConnection {
         let puts = groups.values().map(|group| self.run(&group.pipeline));
         let answers: Vec<Vec<Option<String>>> = match future::try_join_all(puts).await {
             Ok(answers) => answers,
-            Err(error) if is_too_much(&error) => return Ok(Outcome::Full),
+            Err(error) if is_too_much(&error) => {
+                self.note_refused(grants.len());
+                return Ok(Outcome::Full);
+            }
             Err(error) => return Err(store_error(error)),
         };
         let tokens = groups.into_values().flat_map(|group| group.tokens);
@@ -76,7 +79,8 @@ impl RedisConnection {
         Ok(Outcome::Put(put.collect()))
     }
 
-    /// Lets tokens that were put live for the rest of their life.
+    /// Lets tokens that were put live for the rest of their life. A server that has become full
+    /// meanwhile does not, and they end there in a moment; that is no error.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
@@ -94,8 +98,13 @@ impl RedisConnection {
             }
         }
         let confirmed = groups.values().map(|group| self.run::<()>(&group.pipeline));
-        let confirmed = future::try_join_all(confirmed).await;
-        confirmed.map(drop).map_err(store_error)
+        match future::try_join_all(confirmed).await {
+            Err(error) if is_too_much(&error) => {
+                self.note_refused(grants.len());
+                Ok(())
+            }
+            done => done.map(drop).map_err(store_error),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Transaction {
     /// `EXEC` it refuses everything.
     pub(super) deletes: Vec<TokenValue>,
     /// How many tokens it sets.
-    pub(super) sets: u64,
+    pub(super) sets: usize,
 }
 
 impl Transaction {
@@ -98,8 +98,8 @@ pub(super) fn is_too_much(error: &RedisError) -> bool {
 pub(super) struct Fullness(Mutex<Option<Instant>>);
 
 impl Fullness {
-    pub(super) fn note(&self, tokens: u64) {
-        metrics::counter!(CACHE_TOKENS_REFUSED).increment(tokens);
+    pub(super) fn note(&self, tokens: usize) {
+        metrics::counter!(CACHE_TOKENS_REFUSED).increment(tokens.try_into().unwrap_or(u64::MAX));
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|last| last.elapsed() > SPELL) {
             tracing::warn!(
