@@ -24,10 +24,17 @@ const FORGOTTEN: usize = 4_096;
 /// How long an unknown token is remembered, so that a flood of it does not reach the truth.
 const UNKNOWN_KEPT_FOR: Duration = Duration::from_secs(1);
 
+/// Most ends remembered in one shard.
+const ENDED_ENTRIES: usize = 16_384;
+/// How long an end is remembered: longer than a look-up in the truth that began before it can bring
+/// the token back into Redis, where an unconfirmed one lives five seconds.
+const ENDED_KEPT_FOR: Duration = Duration::from_secs(10);
+
 /// The local copy of one shard.
 pub(super) struct LocalCopy {
     entries: Cache<TokenValue, Arc<Grant>>,
     unknown: Cache<TokenValue, Instant>,
+    ended: Cache<TokenValue, Instant>,
     is_served: AtomicBool,
     order: Mutex<Order>,
 }
@@ -84,6 +91,7 @@ impl LocalCopy {
         Self {
             entries: Cache::new(ENTRIES),
             unknown: Cache::new(UNKNOWN_ENTRIES),
+            ended: Cache::new(ENDED_ENTRIES),
             is_served: AtomicBool::new(false),
             order: Mutex::default(),
         }
@@ -106,6 +114,13 @@ impl LocalCopy {
             .is_some_and(|asked| asked.elapsed() < UNKNOWN_KEPT_FOR)
     }
 
+    /// Whether this server ended the token a moment ago, whatever Redis has.
+    pub(super) fn is_ended(&self, token: &TokenValue) -> bool {
+        self.ended
+            .get(token)
+            .is_some_and(|at| at.elapsed() < ENDED_KEPT_FOR)
+    }
+
     /// To be called before a look-up whose answer is to be stored.
     pub(super) fn note(&self) -> Noted {
         Noted(self.order().invalidations)
@@ -124,7 +139,7 @@ impl LocalCopy {
             .take_while(|(at, _)| *at > noted.0);
         let forgotten: HashSet<&TokenValue> = since.map(|(_, token)| token).collect();
         for (token, grant) in found {
-            if !forgotten.contains(&token) {
+            if !forgotten.contains(&token) && !self.is_ended(&token) {
                 self.entries.insert(token, grant);
             }
         }
@@ -136,6 +151,15 @@ impl LocalCopy {
         for token in tokens {
             self.unknown.insert(token, now);
         }
+    }
+
+    /// Drops tokens that have ended for good.
+    pub(super) fn end(&self, tokens: &[TokenValue]) {
+        let now = Instant::now();
+        for token in tokens {
+            self.ended.insert(token.clone(), now);
+        }
+        self.forget(tokens);
     }
 
     /// Drops tokens that changed.
@@ -288,6 +312,17 @@ mod tests {
         let (local, token) = filled();
         local.distrust(0);
         assert!(local.find(&token, START).is_some());
+    }
+
+    #[test]
+    fn an_ended_token_is_not_filled_in_again_and_one_that_changed_is() {
+        let (local, token) = filled();
+        local.end(std::slice::from_ref(&token));
+        local.fill(local.note(), vec![entry('a')]);
+        assert!(local.find(&token, START).is_none() && local.is_ended(&token));
+        local.forget(&[entry('b').0]);
+        local.fill(local.note(), vec![entry('b')]);
+        assert!(local.find(&entry('b').0, START).is_some());
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl TokenCache {
         if let Some(grant) = shard.local.find(token, self.clock.now()) {
             return Ok(Some(grant));
         }
-        if shard.local.is_unknown(token) {
+        if shard.local.is_unknown(token) || shard.local.is_ended(token) {
             return Ok(None);
         }
         let deadline = within(VERIFY_DEADLINE);
@@ -232,6 +232,25 @@ impl TokenCache {
     /// [`CacheError`] when Redis did not confirm all of it. What was to be deleted is then
     /// deleted before that Redis is trusted again, if its end is remembered in the truth.
     pub(super) async fn publish(&self, change: Publication) -> Result<(), CacheError> {
+        for token in &change.delete {
+            if let Some(shard) = self.shard(token) {
+                // Whoever asked the truth before this end may still put the token back into Redis.
+                shard.local.end(std::slice::from_ref(token));
+            }
+        }
+        self.change(change).await
+    }
+
+    /// Takes tokens out of Redis and the local copy that may have ended: if they live, the truth
+    /// puts them back.
+    ///
+    /// # Errors
+    /// As [`TokenCache::publish`].
+    pub(super) async fn withdraw(&self, delete: Vec<TokenValue>) -> Result<(), CacheError> {
+        self.change(Publication { set: None, delete }).await
+    }
+
+    async fn change(&self, change: Publication) -> Result<(), CacheError> {
         let parts = self.split(change);
         let done = join_all(parts.into_iter().map(|(shard, part)| {
             let ask = TokenCacheMessage::Change;

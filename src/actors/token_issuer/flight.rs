@@ -18,7 +18,6 @@ use crate::actors::token_cache::TokenCache;
 use crate::clock::Clock;
 use crate::domain::token::{EndedToken, TokenValue};
 use crate::stores::error::StoreError;
-use crate::stores::redis::connection::Publication;
 use crate::stores::{TokenWrite, Truth};
 use crate::telemetry::chain::Chain;
 
@@ -173,7 +172,7 @@ impl Flight {
         let ended = plans.iter().flat_map(|plan| plan.step.ended());
         let delete: Vec<TokenValue> = ended.map(|record| record.access_token.clone()).collect();
         if !delete.is_empty() {
-            let _replayed_later = self.caches.publish(Publication { set: None, delete }).await;
+            let _replayed_later = self.caches.withdraw(delete).await;
         }
     }
 
@@ -200,7 +199,7 @@ impl Flight {
             Err(_) => tokens,
         };
         if !delete.is_empty() {
-            let _replayed_later = self.caches.publish(Publication { set: None, delete }).await;
+            let _replayed_later = self.caches.withdraw(delete).await;
         }
     }
 }
