@@ -45,7 +45,8 @@ impl Bench {
     /// Two servers on MongoDB and Redis, with a user for each session.
     pub(crate) async fn start(sessions: usize) -> Self {
         let stores = OwnStores::start().await;
-        let settings = stores.settings();
+        let mut settings = stores.settings();
+        settings.push(short_lived());
         let servers = vec![
             Served::start(&settings).await,
             Served::start(&settings).await,
@@ -55,7 +56,7 @@ impl Bench {
 
     /// One server that keeps all in a file.
     pub(crate) async fn embedded(sessions: usize) -> Self {
-        let settings = [("SENTINEL_STORE", "embedded".to_owned())];
+        let settings = [("SENTINEL_STORE", "embedded".to_owned()), short_lived()];
         Self::with(None, vec![Served::start(&settings).await], sessions).await
     }
 
@@ -161,6 +162,12 @@ impl Bench {
         let logs: Vec<String> = self.servers.iter().map(Served::log).collect();
         logs.join("\n--\n")
     }
+}
+
+// Longer than a worker keeps a pair, and short enough for the memory of ends, which each connect to
+// Redis goes through, not to grow all through a long run.
+fn short_lived() -> (&'static str, String) {
+    ("OAUTH2_PROVIDER_TOKEN_EXPIRES_IN", "120".to_owned())
 }
 
 async fn remove_saved(stores: &OwnStores) {
