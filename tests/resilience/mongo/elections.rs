@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use super::request::check_no_orphans;
 use super::*;
 use crate::figure::{length, measured};
 use crate::support::app::spawn_app_with;
@@ -30,6 +31,36 @@ async fn nobody_loses_a_session_when_the_primary_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_loses_a_session_when_the_primary_falls_silent() {
     endure(Fate::FallsSilent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_was_rolled_back_costs_nothing() {
+    let mut set = ReplicaSet::start().await;
+    let app = spawn_app_with(&[("SENTINEL_MONGO_URI", &set.uri())]).await;
+    let before = app.login().await;
+    let old = set.primary().await;
+    let others = [(old + 1) % 3, (old + 2) % 3];
+    for other in others {
+        set.signal(other, "STOP");
+    }
+    // The primary alone writes the next pair; it waits in vain for another to have it, too.
+    let asked = Instant::now();
+    let answer = app.refresh(&before.refresh).await;
+    check_unavailable_within(&answer, asked.elapsed(), DEADLINE);
+    set.kill(old);
+    for other in others {
+        set.signal(other, "CONT");
+    }
+    // The others elect a primary that never heard of it.
+    let after = refreshed(&app, &before).await;
+    assert_eq!(app.verify(&after.access).await.status, 204);
+    assert_eq!(app.verify(&before.access).await.status, 401);
+    set.restart(old).await;
+    set.follows(old).await;
+    check_no_orphans(&app).await;
+    assert_eq!(app.verify(&after.access).await.status, 204);
+    let next = app.refresh(&after.refresh).await;
+    assert_eq!(next.status, 200, "{}", next.body);
 }
 
 async fn endure(fate: Fate) {

@@ -2,6 +2,11 @@
 //! again, and comes through when it does; nobody loses a session, and nobody is let in.
 
 mod elections;
+mod fail_point;
+mod faults;
+mod outage;
+mod request;
+mod unconfirmed;
 
 use std::time::Duration;
 

@@ -4,6 +4,7 @@ mod mongo_away;
 mod overload;
 mod race;
 mod redis_away;
+mod unknown_tokens;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
