@@ -16,7 +16,7 @@ use crate::actors::token_cache::{CachePolicy, TokenCache};
 use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::token_issuer::request::TokenPolicy;
 use crate::actors::user_registry::UserRegistry;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::crypto::csrf::CsrfKey;
 use crate::crypto::{password, random};
 use crate::domain::user::{HashOrigin, Password, PasswordHash};
@@ -36,6 +36,10 @@ const REDIS_START_LIMIT: Duration = Duration::from_secs(1);
 
 /// Opens the stores and starts the actors.
 pub(super) async fn compose(settings: Settings, clock: Clock) -> Result<Inner, StartError> {
+    let now = clock.now();
+    if now < clock::YOUNGER_THAN {
+        return Err(StartError::Clock(now));
+    }
     // Another library of the process may have chosen one already; then that one is used.
     let _already_chosen = rustls::crypto::ring::default_provider().install_default();
     if metrics::install().is_err() {

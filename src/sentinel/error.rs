@@ -3,6 +3,7 @@
 use std::io;
 
 use thiserror::Error as ThisError;
+use time::OffsetDateTime;
 
 use crate::actors::management::error::ManagementError;
 use crate::http::pages::PagesError;
@@ -20,6 +21,12 @@ const SOFTWARE: u8 = 70;
 /// Why the server did not start.
 #[derive(Debug, ThisError)]
 pub enum StartError {
+    /// The clock stands before this program was made.
+    #[error(
+        "the clock says {0}, which is before this program was made; set it, or wait until it is \
+         in step, and start again"
+    )]
+    Clock(OffsetDateTime),
     /// A setting does not fit the rest.
     #[error("{0}")]
     Setting(String),
@@ -69,7 +76,9 @@ impl StartError {
     /// The exit code of a process that ends with it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Store(OpenError::Unreachable { .. })
+            // A clock may still come in step after a boot: who restarts should try again.
+            Self::Clock(_)
+            | Self::Store(OpenError::Unreachable { .. })
             | Self::StoreFailed(_)
             | Self::DevRecords(_) => UNAVAILABLE,
             Self::Threads(_) | Self::Actors(_) => SOFTWARE,

@@ -7,6 +7,7 @@ pub mod error;
 pub mod serving;
 
 mod compose;
+mod lookout;
 mod service;
 
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use crate::domain::token::Grant;
 use crate::http::{self, Handles, Surface, protect};
 use crate::server::tls::Certificates;
 use crate::settings::Settings;
+use crate::telemetry::chain::Chain;
+use crate::telemetry::metrics::RELOAD_FAILURES;
 use error::StartError;
 use serving::ACTORS_STOP_WITHIN;
 
@@ -95,12 +98,18 @@ impl Sentinel {
         if let Some(certificates) = certificates {
             match certificates.reload() {
                 Ok(warnings) => compose::note_certificate(certificates, &warnings),
-                Err(error) => tracing::error!(error = %error, "the old certificate stays"),
+                Err(error) => {
+                    note_failed_reload("certificate");
+                    tracing::error!(error = %Chain(&error), "the old certificate stays");
+                }
             }
         }
         match handles.pages.reload() {
             Ok(()) => tracing::info!("the templates were read again"),
-            Err(error) => tracing::error!(error = %error, "the old templates stay"),
+            Err(error) => {
+                note_failed_reload("templates");
+                tracing::error!(error = %Chain(&error), "the old templates stay");
+            }
         }
     }
 
@@ -139,4 +148,8 @@ impl Sentinel {
     pub fn clock(&self) -> &Clock {
         &self.0.clock
     }
+}
+
+fn note_failed_reload(what: &'static str) {
+    ::metrics::counter!(RELOAD_FAILURES, "what" => what).increment(1);
 }

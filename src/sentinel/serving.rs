@@ -8,6 +8,7 @@ use warp::{Filter, Rejection, Reply};
 
 use super::Sentinel;
 use super::error::{RunError, StartError};
+use super::lookout;
 use super::service::{Noted, ended_by_signal};
 use crate::actors::supervisor::Tree;
 use crate::http;
@@ -149,6 +150,7 @@ impl Sentinel {
                 Ok(())
             }
             () = self.serve_metrics(listening.metrics) => Ok(()),
+            () = lookout::look_out(&self.0.clock, self.0.certificates.as_deref()) => Ok(()),
             reason = self.failed() => Err(RunError::Actor(reason)),
         };
         drop(serving);

@@ -22,6 +22,10 @@ pub const PASSWORD_HASHES: &str = "password_hashes_total";
 pub const CORRUPT_PASSWORD_HASHES: &str = "corrupt_password_hashes_total";
 /// Log lines that could not be written.
 pub const LOG_LINES_LOST: &str = "log_lines_lost_total";
+/// Reads of new files that failed, so that the old ones stay; label `what`.
+pub const RELOAD_FAILURES: &str = "reload_failures_total";
+/// Jumps of wall time by more than five minutes; label `direction`.
+pub const CLOCK_JUMPS: &str = "clock_jumps_total";
 /// When the certificate in use expires, in seconds since 1970.
 pub const TLS_CERTIFICATE_EXPIRY: &str = "tls_certificate_expiry_timestamp_seconds";
 
@@ -76,6 +80,11 @@ fn describe() {
         "Stored password hashes that could not be read"
     );
     describe_counter!(LOG_LINES_LOST, "Log lines that could not be written");
+    describe_counter!(
+        RELOAD_FAILURES,
+        "Failed reloads, after which the old files stay"
+    );
+    describe_counter!(CLOCK_JUMPS, "Jumps of wall time by more than five minutes");
     describe_gauge!(
         TLS_CERTIFICATE_EXPIRY,
         "When the certificate in use expires, Unix seconds"

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use time::OffsetDateTime;
+
 /// Why a pair of files cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -115,6 +117,19 @@ pub enum TlsError {
         certificate: PathBuf,
         /// The key file.
         key: PathBuf,
+    },
+    /// Clients would refuse it at this instant.
+    #[error(
+        "the certificate in `{}` is valid from {from} to {until}, not now; renew it",
+        path.display()
+    )]
+    OutOfDate {
+        /// The certificate file.
+        path: PathBuf,
+        /// When it begins.
+        from: OffsetDateTime,
+        /// When it ends.
+        until: OffsetDateTime,
     },
     /// The ad-hoc pair could not be made.
     #[error("no ad-hoc certificate could be made")]

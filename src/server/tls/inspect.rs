@@ -6,11 +6,11 @@ use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 
+use super::dates::Dates;
 use super::error::TlsError;
 
 /// Shorter RSA keys are refused (NIST SP 800-131A).
@@ -29,7 +29,11 @@ const WEAK_SIGNATURES: [&str; 7] = [
 
 /// What there is to say about a chain that may serve.
 pub(super) struct Findings {
-    pub(super) not_after: OffsetDateTime,
+    /// Of the server's own certificate.
+    pub(super) own_dates: Dates,
+    /// Of those behind it.
+    pub(super) other_dates: Vec<Dates>,
+    /// Those of the dates among them.
     pub(super) warnings: Vec<String>,
 }
 
@@ -50,19 +54,29 @@ pub(super) fn chain(
         refuse_weak(path, index + 1, &certificate, chain.len())?;
         certificates.push(certificate);
     }
-    let leaf = certificates.first().ok_or_else(|| bad(0))?;
-    let mut warnings = Vec::new();
-    for (index, certificate) in certificates.iter().enumerate() {
-        warnings.extend(date_warning(path, index + 1, certificate, now));
-    }
+    let mut dates = certificates.iter().enumerate().map(dates);
+    let own_dates = dates.next().ok_or_else(|| bad(0))?;
+    let other_dates: Vec<Dates> = dates.collect();
+    let told = std::iter::once(&own_dates).chain(&other_dates);
+    let mut warnings: Vec<String> = told.filter_map(|it| it.warning(path, now)).collect();
     if let (Some(host), Some(der)) = (host, chain.first()) {
         warnings.extend(host_warning(path, der, host));
     }
     warnings.extend(order_warning(path, &certificates));
     Ok(Findings {
-        not_after: leaf.validity().not_after.to_datetime(),
+        own_dates,
+        other_dates,
         warnings,
     })
+}
+
+fn dates((index, certificate): (usize, &X509Certificate<'_>)) -> Dates {
+    let validity = certificate.validity();
+    Dates {
+        number: index + 1,
+        not_before: validity.not_before.to_datetime(),
+        not_after: validity.not_after.to_datetime(),
+    }
 }
 
 fn refuse_weak(
@@ -98,35 +112,6 @@ fn significant_bits(number: &[u8]) -> usize {
 
 fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {
     certificate.issuer().as_raw() == certificate.subject().as_raw()
-}
-
-fn date_warning(
-    path: &Path,
-    number: usize,
-    certificate: &X509Certificate<'_>,
-    now: OffsetDateTime,
-) -> Option<String> {
-    let path = path.display();
-    let validity = certificate.validity();
-    let (not_before, not_after) = (
-        validity.not_before.to_datetime(),
-        validity.not_after.to_datetime(),
-    );
-    let said = |instant: OffsetDateTime| instant.format(&Rfc3339).unwrap_or_default();
-    if now > not_after {
-        let date = said(not_after);
-        Some(format!(
-            "certificate {number} in `{path}` expired on {date}: clients will refuse it; renew it"
-        ))
-    } else if now < not_before {
-        let date = said(not_before);
-        Some(format!(
-            "certificate {number} in `{path}` is valid only from {date}: clients will refuse it; \
-             is this machine's clock right?"
-        ))
-    } else {
-        None
-    }
 }
 
 fn host_warning(path: &Path, leaf: &CertificateDer<'_>, host: &str) -> Option<String> {

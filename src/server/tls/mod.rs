@@ -1,7 +1,9 @@
 //! The certificate and key that connections are encrypted with, and their exchange while serving.
 //!
-//! `error` says what can be wrong with the files, `pem` reads them, `inspect` judges them.
+//! `error` says what can be wrong with the files, `pem` reads them, `inspect` judges them, `dates`
+//! tells when they end.
 
+mod dates;
 pub mod error;
 mod inspect;
 mod pem;
@@ -10,7 +12,7 @@ mod pem;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -20,6 +22,7 @@ use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use time::OffsetDateTime;
 
+use self::dates::Dates;
 use self::error::TlsError;
 use super::adhoc;
 use crate::clock::Clock;
@@ -34,6 +37,8 @@ pub struct Certificates {
     clock: Clock,
     active: Arc<Active>,
     config: Arc<ServerConfig>,
+    /// The warnings of dates that an operator has heard already.
+    told: Mutex<Vec<String>>,
 }
 
 /// A pair that may serve, and what an operator should know about it.
@@ -49,7 +54,10 @@ pub struct Loaded {
 #[derive(Debug)]
 struct Pair {
     certified_key: Arc<CertifiedKey>,
-    not_after: OffsetDateTime,
+    /// Of the server's own certificate.
+    own_dates: Dates,
+    /// Of the others in the chain.
+    other_dates: Vec<Dates>,
 }
 
 /// The pair for new handshakes.
@@ -91,6 +99,7 @@ impl Loaded {
         clock: &Clock,
     ) -> Result<Self, TlsError> {
         let (pair, warnings) = read_pair(certificate, key, host, clock)?;
+        let told = pair.date_warnings(certificate, clock.now());
         let active = Arc::new(Active(ArcSwap::from_pointee(pair)));
         let certificates = Certificates {
             certificate: certificate.to_owned(),
@@ -99,6 +108,7 @@ impl Loaded {
             clock: clock.clone(),
             config: server_config(Arc::clone(&active))?,
             active,
+            told: Mutex::new(told),
         };
         Ok(Self {
             certificates: Arc::new(certificates),
@@ -112,22 +122,58 @@ impl Certificates {
     /// sessions keep theirs. Reads from disk: a moment's blocking.
     ///
     /// # Errors
-    /// What is wrong with the files; then the old pair stays.
+    /// What is wrong with the files; then the old pair stays. It also stays where clients take its
+    /// certificate at this instant and would refuse the new one.
     pub fn reload(&self) -> Result<Vec<String>, TlsError> {
         let host = self.host.as_deref();
         let (pair, warnings) = read_pair(&self.certificate, &self.key, host, &self.clock)?;
+        let now = self.clock.now();
+        if self.active.0.load().own_dates.hold_at(now) && !pair.own_dates.hold_at(now) {
+            return Err(TlsError::OutOfDate {
+                path: self.certificate.clone(),
+                from: pair.own_dates.not_before,
+                until: pair.own_dates.not_after,
+            });
+        }
+        self.note_told(pair.date_warnings(&self.certificate, now));
         self.active.0.store(Arc::new(pair));
         Ok(warnings)
     }
 
     /// When the certificate in use expires.
     pub fn not_after(&self) -> OffsetDateTime {
-        self.active.0.load().not_after
+        self.active.0.load().own_dates.not_after
+    }
+
+    /// What there is to say about dates since this was asked last, or since the pair was read: one
+    /// sentence for each certificate whose end has come near or passed, each day anew.
+    pub fn news(&self) -> Vec<String> {
+        let warnings = self
+            .active
+            .0
+            .load()
+            .date_warnings(&self.certificate, self.clock.now());
+        let told = self.note_told(warnings.clone());
+        let is_new = |warning: &String| !told.contains(warning);
+        warnings.into_iter().filter(is_new).collect()
+    }
+
+    /// Notes what is told now, and gives what was before.
+    fn note_told(&self, warnings: Vec<String>) -> Vec<String> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *told, warnings)
     }
 
     /// The configuration of a handshake.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+}
+
+impl Pair {
+    fn date_warnings(&self, path: &Path, now: OffsetDateTime) -> Vec<String> {
+        let all = std::iter::once(&self.own_dates).chain(&self.other_dates);
+        all.filter_map(|dates| dates.warning(path, now)).collect()
     }
 }
 
@@ -159,7 +205,8 @@ fn read_pair(
         })?;
     let pair = Pair {
         certified_key: Arc::new(certified_key),
-        not_after: findings.not_after,
+        own_dates: findings.own_dates,
+        other_dates: findings.other_dates,
     };
     Ok((pair, findings.warnings))
 }

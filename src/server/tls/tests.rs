@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::version::TLS12;
 use rustls::{HandshakeKind, ProtocolVersion};
 use tempfile::TempDir;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use tokio::io::AsyncWriteExt;
 
 use super::Loaded;
@@ -274,6 +274,61 @@ fn a_chain_with_a_gap_is_warned_of() {
     assert!(warnings(&[&leaf])[0].contains("no intermediate"));
     assert!(warnings(&[&leaf, &root])[0].contains("certificate 2"));
     assert!(warnings(&[&leaf, &root, &middle])[0].contains("certificate 2"));
+}
+
+/// A self-signed pair, valid for these days from an instant on.
+fn valid_for(days: i64, from: OffsetDateTime) -> Pair {
+    let key = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    parameters.not_before = from;
+    parameters.not_after = from + Duration::days(days);
+    let certificate = parameters.self_signed(&key).unwrap();
+    Pair::write(certificate.pem(), key.serialize_pem())
+}
+
+#[test]
+fn an_end_that_comes_near_is_told_once_a_day() {
+    let clock = Clock::default();
+    let pair = valid_for(90, clock.now() - Duration::hours(1));
+    let loaded = Loaded::from_files(&pair.certificate, &pair.key, None, &clock).unwrap();
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    let certificates = loaded.certificates;
+    let mut told = Vec::new();
+    for _hour in 0..24 * 92 + 12 {
+        clock.advance(Duration::hours(1));
+        told.extend(certificates.news());
+        assert_eq!(certificates.news(), Vec::<String>::new(), "twice");
+    }
+    let days = |words: &str| told.iter().filter(|it| it.contains(words)).count();
+    let counts = [" days, on ", " hours, on ", " days ago"].map(days);
+    assert_eq!(counts, [28, 48, 3]);
+}
+
+#[test]
+fn a_certificate_out_of_date_replaces_only_one_that_is_so_too() {
+    let clock = Clock::default();
+    let now = clock.now();
+    let pair = valid_for(90, now - Duration::hours(1));
+    let loaded = Loaded::from_files(&pair.certificate, &pair.key, None, &clock).unwrap();
+    let certificates = loaded.certificates;
+    let until = certificates.not_after();
+    let replace = |by: &Pair| {
+        fs::copy(&by.certificate, &pair.certificate).unwrap();
+        fs::copy(&by.key, &pair.key).unwrap();
+        certificates.reload()
+    };
+    for bad in [
+        valid_for(1, now - Duration::days(2)),
+        valid_for(1, now + Duration::days(1)),
+    ] {
+        let refused = replace(&bad);
+        assert!(matches!(refused, Err(TlsError::OutOfDate { .. })));
+        assert_eq!(certificates.not_after(), until);
+    }
+    clock.advance(Duration::days(100));
+    let warnings = replace(&valid_for(1, now)).unwrap();
+    assert!(warnings[0].contains("expired"), "{warnings:?}");
+    assert!(certificates.not_after() < until);
 }
 
 #[tokio::test]
