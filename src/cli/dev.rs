@@ -22,8 +22,12 @@ const DEMO: &str = "You made it through and accessed the protected resource!";
 /// Why it did not start, or did not go on.
 pub(super) async fn dev(flags: ServerFlags) -> Result<(), Failure> {
     let settings = prepare(&flags.sources(Mode::Dev))?;
-    let (sentinel, facts) = Sentinel::start_dev(settings.clone()).await?;
-    let signals = Signals::listen().map_err(Failure::Runtime)?;
+    let mut signals = Signals::listen().map_err(Failure::Runtime)?;
+    let start = Sentinel::start_dev(settings.clone());
+    let Some(started) = signals.attend_start(start).await else {
+        return Ok(());
+    };
+    let (sentinel, facts) = started?;
     let listening = sentinel.listen().await?;
     note_listening(&listening);
     let demo = warp::path!("endpoint")

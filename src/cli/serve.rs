@@ -16,8 +16,11 @@ use crate::telemetry::{self, LineFormat};
 /// Why it did not start, or did not go on.
 pub(super) async fn serve(flags: ServerFlags) -> Result<(), Failure> {
     let settings = prepare(&flags.sources(Mode::Serve))?;
-    let sentinel = Sentinel::start(settings).await?;
-    let signals = Signals::listen().map_err(Failure::Runtime)?;
+    let mut signals = Signals::listen().map_err(Failure::Runtime)?;
+    let Some(sentinel) = signals.attend_start(Sentinel::start(settings)).await else {
+        return Ok(());
+    };
+    let sentinel = sentinel?;
     let listening = sentinel.listen().await?;
     note_listening(&listening);
     let routes = sentinel.routes();

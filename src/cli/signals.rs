@@ -39,6 +39,18 @@ impl Signals {
         })
     }
 
+    /// Waits for a start, or for the first signal to stop, which ends it. A SIGHUP is kept until
+    /// there is a server that may have read what was replaced since.
+    pub(super) async fn attend_start<T>(&mut self, start: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            _signal = self.terminate.recv() => {}
+            _signal = self.interrupt.recv() => {}
+            started = start => return Some(started),
+        }
+        tracing::info!("told to stop before the start was over");
+        None
+    }
+
     /// Runs a server until it ends: `server` is given the future that tells it to drain.
     ///
     /// # Errors

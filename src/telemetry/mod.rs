@@ -10,6 +10,7 @@
 pub mod chain;
 mod line_writer;
 pub mod metrics;
+pub mod sparing;
 
 use std::io;
 

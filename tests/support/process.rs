@@ -100,14 +100,19 @@ impl Place {
 
     /// Runs a line of shell to its end.
     pub(crate) async fn shell(&self, line: &str) -> Ended {
-        let mut command = Command::new("sh");
-        command.args(["-c", line]);
-        self.spawn(command, "").ended(PATIENCE).await
+        self.start_shell(line).ended(PATIENCE).await
     }
 
     /// Starts `sentinel` with these arguments, separated by blanks.
     pub(crate) fn start(&self, arguments: &str) -> Running {
         self.sentinel(arguments, "")
+    }
+
+    /// Starts a line of shell; with `exec` before it, signals reach the program itself.
+    pub(crate) fn start_shell(&self, line: &str) -> Running {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        self.spawn(command, "")
     }
 
     fn sentinel(&self, arguments: &str, input: &str) -> Running {

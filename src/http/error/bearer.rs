@@ -7,7 +7,7 @@ use warp::reply::{Reply, Response};
 
 use super::{ErrorCode, OAuthError, no_store};
 use crate::actors::token_cache::CacheError;
-use crate::telemetry::chain::Chain;
+use crate::telemetry::sparing::{Line, Sparing};
 
 /// Why a protected resource was refused (RFC 6750 §3). `require_oauth` rejects with it, and the
 /// server's own recovery turns it into the answer.
@@ -32,7 +32,10 @@ impl From<CacheError> for BearerError {
         match error {
             CacheError::Overloaded => {}
             CacheError::Unavailable(ref cause) => {
-                tracing::error!(error = %Chain(cause.as_ref()), "a verification failed");
+                static FAILED: Sparing = Sparing::new();
+                if let Some(Line { error, left_out }) = FAILED.line(cause.as_ref()) {
+                    tracing::error!(error = %error, left_out, "a verification failed");
+                }
             }
         }
         Self::Unavailable

@@ -14,7 +14,7 @@ use warp::reply::{Reply, Response};
 
 use crate::actors::token_issuer::error::IssueError;
 use crate::domain::error::GrantError;
-use crate::telemetry::chain::Chain;
+use crate::telemetry::sparing::{Line, Sparing};
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER_SECS: HeaderValue = HeaderValue::from_static("1");
@@ -209,7 +209,10 @@ impl From<IssueError> for OAuthError {
             IssueError::Rejected(error) => error.into(),
             IssueError::Overloaded => Self::unavailable(),
             IssueError::Unavailable(ref cause) => {
-                tracing::error!(error = %Chain(cause.as_ref()), "a token request failed");
+                static FAILED: Sparing = Sparing::new();
+                if let Some(Line { error, left_out }) = FAILED.line(cause.as_ref()) {
+                    tracing::error!(error = %error, left_out, "a token request failed");
+                }
                 Self::unavailable()
             }
         }

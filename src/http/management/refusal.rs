@@ -13,7 +13,7 @@ use crate::http::error::{OAuthError, no_store};
 use crate::http::pages::Pages;
 use crate::http::pages::view::ProblemPage;
 use crate::http::wire::problem::Problem;
-use crate::telemetry::chain::Chain;
+use crate::telemetry::sparing::{Line, Sparing};
 
 /// An answer that says no. Its text is one of our constants, never the client's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,7 +184,10 @@ impl From<ManagementError> for Refusal {
             }
             ManagementError::Overloaded => Self::unavailable(),
             ManagementError::Unavailable(ref cause) => {
-                tracing::error!(error = %Chain(cause.as_ref()), "a management request failed");
+                static FAILED: Sparing = Sparing::new();
+                if let Some(Line { error, left_out }) = FAILED.line(cause.as_ref()) {
+                    tracing::error!(error = %error, left_out, "a management request failed");
+                }
                 Self::unavailable()
             }
         }

@@ -1,5 +1,8 @@
 //! Stopping, reloading, clocks and a full disk under the log: the real binary on real stores.
 
+mod clocks;
+mod full_log;
+mod reloads;
 mod session;
 mod stops;
 mod wire;

@@ -12,6 +12,7 @@ use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -23,6 +24,8 @@ pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 /// An open connection.
 pub(super) struct Wire {
     sender: Sender,
+    /// What the server showed in the handshake.
+    pub(super) certificate: CertificateDer<'static>,
     /// Whether the server has said that there is no next request.
     is_last: bool,
     _driver: JoinSet<()>,
@@ -54,6 +57,8 @@ impl Wire {
     pub(super) async fn open(port: u16, config: Arc<ClientConfig>) -> std::io::Result<Self> {
         let stream = connect(port, config).await?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let shown = stream.get_ref().1.peer_certificates().unwrap();
+        let certificate = shown[0].clone().into_owned();
         let io = TokioIo::new(stream);
         let mut driver = JoinSet::new();
         // How a connection ends is seen by its requests.
@@ -70,6 +75,7 @@ impl Wire {
         };
         Ok(Self {
             sender,
+            certificate,
             is_last: false,
             _driver: driver,
         })
@@ -122,6 +128,12 @@ async fn read(answer: Response<Incoming>) -> Result<Told, Lost> {
         status,
         body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
     })
+}
+
+/// `GET` of a path.
+pub(super) fn get(path: &str) -> Request<Body> {
+    let request = Request::get(format!("https://localhost{path}")).header("host", "localhost");
+    request.body(whole(String::new())).unwrap()
 }
 
 /// A body that is there at once.

@@ -126,6 +126,32 @@ async fn readiness_ends_at_once_and_the_listener_later() {
 }
 
 #[tokio::test]
+async fn a_signal_during_the_start_ends_it_and_a_hangup_does_not() {
+    // MongoDB on this port is waited for: nobody listens on it.
+    let place = place_with(&[("SENTINEL_MONGO_URI", "mongodb://127.0.0.1:1")]).await;
+    let mut running = place.start(START);
+    // The first line; from now on signals do not end it by themselves.
+    running.line("SENTINEL_BCRYPT_COST").await;
+    let deadline = Instant::now() + WITHIN_NOTICE;
+    while !catches_hangups(running.pid()) {
+        assert!(Instant::now() < deadline, "it does not listen for signals");
+        tokio::task::yield_now().await;
+    }
+    running.signal("HUP");
+    running.signal("TERM");
+    let ended = running.ended(WITHIN_NOTICE).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("before the start was over"), "{ended:?}");
+}
+
+/// Whether a process has a handler for SIGHUP, which is number 1.
+fn catches_hangups(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    u64::from_str_radix(mask.unwrap().trim(), 16).unwrap() & 1 == 1
+}
+
+#[tokio::test]
 async fn an_interrupt_at_a_terminal_gives_no_notice() {
     let place = place_with(&[]).await;
     let mut running = place.start(START);
