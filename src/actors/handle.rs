@@ -145,3 +145,25 @@ impl<M: Message> Handle<M> {
 pub(super) fn within(budget: Duration) -> Instant {
     Instant::now() + budget
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_answered_first_is_in_flight_until_the_rest_is_done() {
+        let permits = Arc::new(Semaphore::new(1));
+        let (answer, mut answered) = oneshot::channel();
+        let call = Call {
+            request: (),
+            deadline: Instant::now(),
+            answer,
+            permit: Arc::clone(&permits).try_acquire_owned().unwrap(),
+        };
+        let rest = call.answer_first("found");
+        assert_eq!(answered.try_recv(), Ok("found"));
+        assert_eq!(permits.available_permits(), 0);
+        drop(rest);
+        assert_eq!(permits.available_permits(), 1);
+    }
+}
