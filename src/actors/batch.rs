@@ -4,6 +4,8 @@
 use futures_util::FutureExt;
 use ractor::{ActorProcessingErr, ActorRef, Message};
 
+use super::supervisor::surrounded::Surroundings;
+
 /// What waits for the next flight of one actor. At most one flight is in the air.
 pub(super) struct Batch<T> {
     waiting: Vec<T>,
@@ -62,20 +64,36 @@ impl<T> Batch<T> {
 }
 
 /// Runs a flight beside the actor and tells it by a message when it has landed. The calls travel
-/// with the flight, so a restart of the actor does not lose them.
+/// with the flight, so a restart of the actor does not lose them. To be called while the actor
+/// handles a message: then the end of its tree waits for the flight.
 pub(super) fn launch<M: Message, R: Send + 'static>(
     actor: ActorRef<M>,
     flight: impl Future<Output = R> + Send + 'static,
     message: impl FnOnce(Landed<R>) -> M + Send + 'static,
 ) {
+    let surroundings = Surroundings::current();
     #[expect(
         clippy::disallowed_methods,
         reason = "the flight reports to its actor, also a panic"
     )]
     tokio::spawn(async move {
-        let outcome = std::panic::AssertUnwindSafe(flight).catch_unwind().await;
-        let _actor_restarted = actor.cast(message(Landed(outcome.ok())));
+        let faults = surroundings.as_ref().map(Surroundings::faults);
+        let outcome = match faults.filter(|_| cfg!(debug_assertions)) {
+            Some(faults) => {
+                let name = std::any::type_name_of_val(&message);
+                caught(faults.run(name, flight)).await
+            }
+            None => caught(flight).await,
+        };
+        let _actor_restarted = actor.cast(message(Landed(outcome)));
+        drop(surroundings);
     });
+}
+
+/// What a flight brings, or nothing when it panics.
+async fn caught<R>(flight: impl Future<Output = R>) -> Option<R> {
+    let outcome = std::panic::AssertUnwindSafe(flight).catch_unwind().await;
+    outcome.ok()
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Typed handles to supervised actors. A handle survives restarts, bounds what is in flight
 //! before the mailbox (mailboxes are not bounded by themselves), and gives each call a deadline.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use metrics::Counter;
 use ractor::{ActorRef, Message};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
+
+use crate::telemetry::metrics::{ACTOR_CALLS_SHED, ACTOR_CALLS_SKIPPED};
 
 /// Why an actor gave no answer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -15,9 +18,13 @@ pub enum AskError {
     /// More is in flight than the actor's bound. Nothing was begun.
     #[error("the actor has too much in flight")]
     Overloaded,
-    /// The actor is down or died with the call. Whether a write happened is unknown.
+    /// The actor is down or died before the call came up. Whether a write happened is unknown.
     #[error("the actor is not there")]
     Gone,
+    /// The actor panicked at this very call, or at one that shared a round trip with it. It must
+    /// not be asked again: that could kill it again. Whether a write happened is unknown.
+    #[error("the actor panicked")]
+    Panicked,
     /// The deadline passed. Whether a write happened is unknown.
     #[error("the actor did not answer in time")]
     Timeout,
@@ -30,6 +37,16 @@ pub(super) type Published<M> = watch::Sender<Option<ActorRef<M>>>;
 pub(super) struct Handle<M: Message> {
     actor: watch::Receiver<Option<ActorRef<M>>>,
     permits: Arc<Semaphore>,
+    counts: Arc<Counts>,
+}
+
+/// What is counted of an actor's calls, once the actor has a name.
+#[derive(Default)]
+struct Counts(OnceLock<Named>);
+
+struct Named {
+    shed: Counter,
+    skipped: Counter,
 }
 
 impl<M: Message> Clone for Handle<M> {
@@ -37,6 +54,7 @@ impl<M: Message> Clone for Handle<M> {
         Self {
             actor: self.actor.clone(),
             permits: Arc::clone(&self.permits),
+            counts: Arc::clone(&self.counts),
         }
     }
 }
@@ -46,30 +64,44 @@ impl<M: Message> Clone for Handle<M> {
 pub(super) struct Call<Q, A> {
     pub(super) request: Q,
     pub(super) deadline: Instant,
-    answer: oneshot::Sender<A>,
-    permit: OwnedSemaphorePermit,
+    caller: Caller<A>,
+    counts: Arc<Counts>,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// What is still to be done for a call that was answered: a server does not stop before.
-pub(super) struct Unfinished(
-    #[expect(dead_code, reason = "held, never read")] OwnedSemaphorePermit,
-);
+/// Who waits for an answer. Dropped by a panic, it says so.
+struct Caller<A>(Option<oneshot::Sender<Result<A, AskError>>>);
+
+impl<A> Drop for Caller<A> {
+    fn drop(&mut self) {
+        if let Some(sender) = self.0.take()
+            && std::thread::panicking()
+        {
+            let _caller_left = sender.send(Err(AskError::Panicked));
+        }
+    }
+}
 
 impl<Q, A> Call<Q, A> {
-    /// Whether nobody waits for the answer any more.
+    /// Whether nobody waits for the answer any more. Then it is to be dropped unbegun.
     pub(super) fn is_stale(&self) -> bool {
-        self.answer.is_closed() || self.deadline <= Instant::now()
+        let has_left = self
+            .caller
+            .0
+            .as_ref()
+            .is_none_or(oneshot::Sender::is_closed);
+        let is_stale = has_left || self.deadline <= Instant::now();
+        if is_stale && let Some(named) = self.counts.0.get() {
+            named.skipped.increment(1);
+        }
+        is_stale
     }
 
     /// Sends the answer; a caller that left is no error.
-    pub(super) fn answer(self, answer: A) {
-        let _caller_left = self.answer.send(answer);
-    }
-
-    /// As [`Call::answer`], but the call counts as in flight until what is returned is dropped.
-    pub(super) fn answer_first(self, answer: A) -> Unfinished {
-        let _caller_left = self.answer.send(answer);
-        Unfinished(self.permit)
+    pub(super) fn answer(mut self, answer: A) {
+        if let Some(sender) = self.caller.0.take() {
+            let _caller_left = sender.send(Ok(answer));
+        }
     }
 }
 
@@ -81,6 +113,7 @@ impl<M: Message> Handle<M> {
             Self {
                 actor,
                 permits: Arc::new(Semaphore::new(bound)),
+                counts: Arc::default(),
             },
             published,
         )
@@ -92,7 +125,17 @@ impl<M: Message> Handle<M> {
         Self {
             actor: self.actor.clone(),
             permits: Arc::new(Semaphore::new(bound)),
+            counts: Arc::clone(&self.counts),
         }
+    }
+
+    /// Counts from now on what is shed and what is skipped, under the actor's name.
+    pub(super) fn count_as(&self, name: &str) {
+        let counter = |metric| metrics::counter!(metric, "actor" => name.to_owned());
+        self.counts.0.get_or_init(|| Named {
+            shed: counter(ACTOR_CALLS_SHED),
+            skipped: counter(ACTOR_CALLS_SKIPPED),
+        });
     }
 
     /// The count of calls in flight, for the live picture: the bound less these permits.
@@ -103,7 +146,8 @@ impl<M: Message> Handle<M> {
     /// Sends one request and waits for its answer, at most until `deadline`.
     ///
     /// # Errors
-    /// [`AskError`]; only with `Overloaded` is it certain that nothing was begun.
+    /// [`AskError`]; only with `Overloaded` is it certain that nothing was begun, and only after
+    /// `Gone` may the same be asked again.
     pub(super) async fn ask<Q, A>(
         &self,
         request: Q,
@@ -112,20 +156,35 @@ impl<M: Message> Handle<M> {
     ) -> Result<A, AskError> {
         let permit = Arc::clone(&self.permits)
             .try_acquire_owned()
-            .map_err(|_full| AskError::Overloaded)?;
-        let (answer, answered) = oneshot::channel();
+            .map_err(|_full| self.shed())?;
+        let (sender, answered) = oneshot::channel();
         let call = Call {
             request,
             deadline,
-            answer,
-            permit,
+            caller: Caller(Some(sender)),
+            counts: Arc::clone(&self.counts),
+            _permit: permit,
         };
         let actor = self.actor.borrow().clone().ok_or(AskError::Gone)?;
         actor.cast(message(call)).map_err(|_dead| AskError::Gone)?;
         match tokio::time::timeout_at(deadline, answered).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(answer)) => answer,
             Ok(Err(_dropped)) => Err(AskError::Gone),
             Err(_elapsed) => Err(AskError::Timeout),
+        }
+    }
+
+    fn shed(&self) -> AskError {
+        if let Some(named) = self.counts.0.get() {
+            named.shed.increment(1);
+        }
+        AskError::Overloaded
+    }
+
+    /// Tells the actor something that nobody waits for. One that is down forgets all anyway.
+    pub(super) fn tell(&self, message: M) {
+        if let Some(actor) = self.actor.borrow().as_ref() {
+            let _died_just_now = actor.cast(message);
         }
     }
 
@@ -144,26 +203,4 @@ impl<M: Message> Handle<M> {
 /// The deadline of a call that begins now.
 pub(super) fn within(budget: Duration) -> Instant {
     Instant::now() + budget
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_call_that_is_answered_first_is_in_flight_until_the_rest_is_done() {
-        let permits = Arc::new(Semaphore::new(1));
-        let (answer, mut answered) = oneshot::channel();
-        let call = Call {
-            request: (),
-            deadline: Instant::now(),
-            answer,
-            permit: Arc::clone(&permits).try_acquire_owned().unwrap(),
-        };
-        let rest = call.answer_first("found");
-        assert_eq!(answered.try_recv(), Ok("found"));
-        assert_eq!(permits.available_permits(), 0);
-        drop(rest);
-        assert_eq!(permits.available_permits(), 1);
-    }
 }

@@ -12,7 +12,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use thiserror::Error;
 
 use super::handle::{AskError, Call, Handle, within};
-use super::supervisor::{Child, Fault};
+use super::supervisor::Child;
+use super::supervisor::surrounded::Kind;
 use crate::crypto::password::{self, Comparison};
 use crate::domain::user::{Password, PasswordHash};
 use crate::telemetry::metrics::{CORRUPT_PASSWORD_HASHES, PASSWORD_HASHES};
@@ -111,19 +112,21 @@ impl From<AskError> for PasswordPoolError {
     fn from(error: AskError) -> Self {
         match error {
             AskError::Overloaded => Self::Overloaded,
-            AskError::Gone | AskError::Timeout => Self::Gone(error),
+            AskError::Gone | AskError::Panicked | AskError::Timeout => Self::Gone(error),
         }
     }
 }
 
 enum PasswordPoolMessage {
     Job(Job),
-    Fault,
 }
 
-impl Fault for PasswordPoolMessage {
-    fn fault() -> Self {
-        Self::Fault
+impl Kind for PasswordPoolMessage {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Job(Job::Verify(_)) => "verify",
+            Self::Job(Job::Hash(_)) => "hash",
+        }
     }
 }
 
@@ -161,8 +164,6 @@ impl Actor for PasswordPoolActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             PasswordPoolMessage::Job(job) => state.workers.send(job)?,
-            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
-            PasswordPoolMessage::Fault => panic!("fault injected"),
         }
         Ok(())
     }

@@ -81,7 +81,7 @@ fn block_on(command: Command) -> Result<(), Failure> {
 impl Command {
     async fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Dev(flags) => dev::dev(flags).await,
+            Self::Dev(flags) => Box::pin(dev::dev(flags)).await,
             Self::Serve(flags) => serve::serve(flags).await,
             Self::Check(flags) => check::check(flags).await,
             Self::Settings(arguments) => settings::settings(arguments),

@@ -9,6 +9,7 @@ pub mod serving;
 mod compose;
 mod lookout;
 mod service;
+mod testing;
 
 use std::sync::Arc;
 
@@ -17,7 +18,6 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::actors::supervisor::Tree;
-use crate::actors::supervisor::picture::ActorPicture;
 use crate::clock::Clock;
 use crate::domain::scope::Scope;
 use crate::domain::token::Grant;
@@ -127,26 +127,6 @@ impl Sentinel {
         let mut serving = self.0.serving.subscribe();
         let _never_closed = serving.wait_for(|count| *count == 0).await;
         self.stop_actors(ACTORS_STOP_WITHIN).await;
-    }
-
-    /// Makes an actor panic at its next message. For tests of supervision.
-    #[doc(hidden)]
-    pub async fn panic_actor(&self, name: &str) {
-        if let Some(tree) = self.0.tree.lock().await.as_ref() {
-            tree.panic_actor(name);
-        }
-    }
-
-    /// The live picture of the actors, for tests.
-    #[doc(hidden)]
-    pub fn actors(&self) -> Vec<ActorPicture> {
-        self.0.handles.management.actors()
-    }
-
-    /// The clock of this server, for tests.
-    #[doc(hidden)]
-    pub fn clock(&self) -> &Clock {
-        &self.0.clock
     }
 }
 

@@ -12,6 +12,11 @@ pub const TOKEN_REQUESTS: &str = "token_requests_total";
 pub const VERIFICATIONS: &str = "verifications_total";
 /// Restarts of actors; label `actor`.
 pub const ACTOR_RESTARTS: &str = "actor_restarts_total";
+/// Calls that an actor had no room for; label `actor`.
+pub const ACTOR_CALLS_SHED: &str = "actor_calls_shed_total";
+/// Calls that were not begun, since their deadline had passed or their caller had left; label
+/// `actor`.
+pub const ACTOR_CALLS_SKIPPED: &str = "actor_calls_skipped_total";
 /// Operations of the fast copy that failed; the truth answered instead.
 pub const CACHE_ERRORS: &str = "cache_errors_total";
 /// Live tokens that a full Redis did not take; the truth has them.
@@ -69,6 +74,11 @@ fn describe() {
     describe_counter!(TOKEN_REQUESTS, "Token requests by grant type and outcome");
     describe_counter!(VERIFICATIONS, "Verified access tokens by outcome");
     describe_counter!(ACTOR_RESTARTS, "Restarts of actors");
+    describe_counter!(ACTOR_CALLS_SHED, "Calls that an actor had no room for");
+    describe_counter!(
+        ACTOR_CALLS_SKIPPED,
+        "Calls not begun since nobody waited for them any more"
+    );
     describe_counter!(CACHE_ERRORS, "Failed operations of the fast copy");
     describe_counter!(PASSWORD_HASHES, "Bcrypt hashes begun");
     describe_counter!(

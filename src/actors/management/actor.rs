@@ -3,19 +3,21 @@
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::actors::handle::Call;
-use crate::actors::supervisor::Fault;
+use crate::actors::supervisor::surrounded::Kind;
 use crate::crypto::secret;
 
 /// What the actor is told.
 pub(super) enum ManagementMessage {
     IsVerified(Call<[u8; 32], bool>),
     Verified(Call<[u8; 32], ()>),
-    Fault,
 }
 
-impl Fault for ManagementMessage {
-    fn fault() -> Self {
-        Self::Fault
+impl Kind for ManagementMessage {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::IsVerified(_) => "is_verified",
+            Self::Verified(_) => "verified",
+        }
     }
 }
 
@@ -50,8 +52,6 @@ impl Actor for ManagementActor {
         match message {
             ManagementMessage::IsVerified(call) => state.is_verified(call),
             ManagementMessage::Verified(call) => state.remember(call),
-            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
-            ManagementMessage::Fault => panic!("fault injected"),
         }
         Ok(())
     }

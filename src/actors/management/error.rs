@@ -29,7 +29,9 @@ impl From<AskError> for ManagementError {
     fn from(error: AskError) -> Self {
         match error {
             AskError::Overloaded => Self::Overloaded,
-            AskError::Gone | AskError::Timeout => Self::Unavailable(error.into()),
+            AskError::Gone | AskError::Panicked | AskError::Timeout => {
+                Self::Unavailable(error.into())
+            }
         }
     }
 }
@@ -38,6 +40,7 @@ impl From<RegistryError> for ManagementError {
     fn from(error: RegistryError) -> Self {
         match error {
             RegistryError::Taken => Self::Taken,
+            RegistryError::Overloaded => Self::Overloaded,
             RegistryError::Unavailable(_) => Self::Unavailable(error.into()),
         }
     }

@@ -128,11 +128,9 @@ impl Flights {
                 return outcome;
             }
         };
-        // A server that stops waits for what is put back: otherwise nobody would ask the truth again.
-        let mut put_back = None;
         for call in calls {
             let grant = live.get(&call.request).map(Arc::clone);
-            put_back = Some(call.answer_first(Ok(grant)));
+            call.answer_found(grant);
         }
         outcome.unknown = tokens
             .into_iter()
@@ -143,7 +141,6 @@ impl Flights {
             outcome.is_put_back = matches!(&put, Ok(Outcome::Put(put)) if !put.is_empty());
             outcome.has_failed = put.is_err();
         }
-        drop(put_back);
         outcome.found = live.into_iter().collect();
         outcome
     }

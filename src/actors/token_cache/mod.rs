@@ -5,6 +5,7 @@
 //! [`CacheError::Unavailable`]; the other shards are untouched.
 
 mod catch_up;
+mod counters;
 mod flight;
 mod local_copy;
 mod shard;
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use metrics::Counter;
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -26,10 +26,11 @@ use crate::stores::redis::connection::Publication;
 use crate::stores::redis::endpoints::{RedisEndpoint, RedisEndpoints};
 use crate::stores::redis::slot;
 use crate::stores::{TokenStore, error::StoreError};
-use crate::telemetry::metrics::VERIFICATIONS;
+use counters::Counters;
 use flight::Flights;
 use local_copy::LocalCopy;
-use shard::{Arguments, ShardRange, TokenCacheActor, TokenCacheMessage};
+use shard::message::TokenCacheMessage;
+use shard::{Arguments, ShardRange, TokenCacheActor};
 
 /// The longest a verification waits.
 const VERIFY_DEADLINE: Duration = Duration::from_millis(250);
@@ -58,35 +59,6 @@ pub struct TokenCache {
     clock: Clock,
     has_redis: bool,
     counters: Counters,
-}
-
-/// How verifications ended. Looked up once, since they are counted on every request.
-#[derive(Clone)]
-struct Counters {
-    live: Counter,
-    refused: Counter,
-    unavailable: Counter,
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        let counter = |outcome| metrics::counter!(VERIFICATIONS, "outcome" => outcome);
-        Self {
-            live: counter("live"),
-            refused: counter("refused"),
-            unavailable: counter("unavailable"),
-        }
-    }
-}
-
-impl Counters {
-    fn note<E>(&self, answer: &Result<Option<Arc<Grant>>, E>) {
-        match answer {
-            Ok(Some(_)) => self.live.increment(1),
-            Ok(None) => self.refused.increment(1),
-            Err(_) => self.unavailable.increment(1),
-        }
-    }
 }
 
 struct Shard {
@@ -267,6 +239,15 @@ impl TokenCache {
         done.await.into_iter().collect()
     }
 
+    /// Lets each shard connect anew, which carries out every remembered end before Redis is trusted
+    /// again: for when it is not known which ends were published.
+    pub(super) fn start_over(&self) {
+        for shard in self.shards.iter() {
+            shard.local.forget_all();
+            shard.changes.tell(TokenCacheMessage::StartOver);
+        }
+    }
+
     // What one shard can do in one transaction.
     fn split(&self, change: Publication) -> Vec<(&Shard, Publication)> {
         let mut parts = BTreeMap::<usize, Publication>::new();
@@ -299,7 +280,9 @@ impl From<AskError> for CacheError {
     fn from(error: AskError) -> Self {
         match error {
             AskError::Overloaded => Self::Overloaded,
-            AskError::Gone | AskError::Timeout => Self::Unavailable(Arc::new(error)),
+            AskError::Gone | AskError::Panicked | AskError::Timeout => {
+                Self::Unavailable(Arc::new(error))
+            }
         }
     }
 }

@@ -31,14 +31,21 @@ impl From<AskError> for IssueError {
     fn from(error: AskError) -> Self {
         match error {
             AskError::Overloaded => Self::Overloaded,
-            AskError::Gone | AskError::Timeout => Self::Unavailable(Arc::new(error)),
+            AskError::Gone | AskError::Panicked | AskError::Timeout => {
+                Self::Unavailable(Arc::new(error))
+            }
         }
     }
 }
 
 impl From<RegistryError> for IssueError {
     fn from(error: RegistryError) -> Self {
-        Self::Unavailable(Arc::new(error))
+        match error {
+            RegistryError::Overloaded => Self::Overloaded,
+            RegistryError::Taken | RegistryError::Unavailable(_) => {
+                Self::Unavailable(Arc::new(error))
+            }
+        }
     }
 }
 

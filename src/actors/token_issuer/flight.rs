@@ -34,9 +34,22 @@ pub(super) struct Flight {
     pub(super) policy: TokenPolicy,
 }
 
+/// A round that panics may have written ends to the truth and not published them. Nobody knows
+/// which, so the fast copy carries out all of them before it is trusted again.
+struct StartOver<'a>(&'a TokenCache);
+
+impl Drop for StartOver<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.start_over();
+        }
+    }
+}
+
 impl Flight {
     /// Carries out the jobs and answers each.
     pub(super) async fn run(&self, mut jobs: Vec<Job>) {
+        let _starts_over = StartOver(&self.caches);
         let mut fruitless = 0;
         while fruitless < FRUITLESS_ATTEMPTS {
             jobs.retain(|job| !job.is_stale());

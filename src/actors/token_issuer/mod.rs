@@ -18,7 +18,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::batch::{Batch, Landed, launch};
 use super::handle::{AskError, Call, Handle, within};
 use super::password_pool::PasswordPool;
-use super::supervisor::{Child, Fault};
+use super::supervisor::Child;
+use super::supervisor::surrounded::Kind;
 use super::token_cache::TokenCache;
 use super::user_registry::UserRegistry;
 use crate::clock::Clock;
@@ -229,12 +230,16 @@ impl Job {
 enum TokenIssuerMessage {
     Job(Job),
     Landed(Landed<()>),
-    Fault,
 }
 
-impl Fault for TokenIssuerMessage {
-    fn fault() -> Self {
-        Self::Fault
+impl Kind for TokenIssuerMessage {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Job(Job::Issue(_)) => "issue",
+            Self::Job(Job::Rotate(_)) => "rotate",
+            Self::Job(Job::Revoke(_)) => "revoke",
+            Self::Landed(_) => "landed",
+        }
     }
 }
 
@@ -271,8 +276,6 @@ impl Actor for TokenIssuerActor {
         match message {
             TokenIssuerMessage::Job(job) => state.jobs.push(job),
             TokenIssuerMessage::Landed(landed) => state.jobs.land(landed)?,
-            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
-            TokenIssuerMessage::Fault => panic!("fault injected"),
         }
         state.take_off(myself);
         Ok(())

@@ -13,6 +13,7 @@ pub(super) type Asked<Q, A> = Call<Q, Result<A, RegistryError>>;
 pub(super) enum Job {
     FindUser(Asked<String, Option<User>>),
     FindClient(Asked<ClientId, Option<Client>>),
+    FindKnownClient(Asked<ClientId, Option<Client>>),
     AddUser(Asked<NewUser, User>),
     ReplacePasswordHash(Asked<(UserId, PasswordHash, PasswordHash), ()>),
     AddClient(Asked<Client, ()>),
@@ -21,10 +22,40 @@ pub(super) enum Job {
     Ping(Asked<(), ()>),
 }
 
+/// Jobs that share their round trips.
+pub(super) enum Lane {
+    Logins,
+    Known,
+    Pages,
+}
+
 impl Job {
-    /// Whether it lists records for the console.
-    pub(super) fn is_page(&self) -> bool {
-        matches!(self, Self::ListUsers(_) | Self::ListClients(_))
+    /// What it asks for, in a word.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::FindUser(_) => "find_user",
+            Self::FindClient(_) => "find_client",
+            Self::FindKnownClient(_) => "find_known_client",
+            Self::AddUser(_) => "add_user",
+            Self::ReplacePasswordHash(_) => "replace_password_hash",
+            Self::AddClient(_) => "add_client",
+            Self::ListUsers(_) => "list_users",
+            Self::ListClients(_) => "list_clients",
+            Self::Ping(_) => "ping",
+        }
+    }
+
+    /// Which others it goes with.
+    pub(super) fn lane(&self) -> Lane {
+        match self {
+            Self::FindUser(_)
+            | Self::FindClient(_)
+            | Self::AddUser(_)
+            | Self::ReplacePasswordHash(_)
+            | Self::AddClient(_) => Lane::Logins,
+            Self::FindKnownClient(_) | Self::Ping(_) => Lane::Known,
+            Self::ListUsers(_) | Self::ListClients(_) => Lane::Pages,
+        }
     }
 
     /// Asks the store and answers, unless nobody waits any more.
@@ -34,7 +65,7 @@ impl Job {
                 let found = truth.users.find_user(&call.request).await;
                 call.answer(found.map_err(Into::into));
             }
-            Self::FindClient(call) if !call.is_stale() => {
+            Self::FindClient(call) | Self::FindKnownClient(call) if !call.is_stale() => {
                 let found = truth.clients.find_client(&call.request).await;
                 call.answer(found.map_err(Into::into));
             }
@@ -68,6 +99,7 @@ impl Job {
             // Nobody waits for these any more; dropping them answers.
             Self::FindUser(_)
             | Self::FindClient(_)
+            | Self::FindKnownClient(_)
             | Self::AddUser(_)
             | Self::ReplacePasswordHash(_)
             | Self::AddClient(_)

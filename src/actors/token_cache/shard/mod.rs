@@ -1,5 +1,7 @@
 //! The actor of one shard: what arrives, what is in the air, and the state of its connection.
 
+pub(super) mod message;
+
 mod catch_up;
 mod changes;
 mod connection;
@@ -12,19 +14,16 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 
 use crate::actors::batch::{Batch, Landed, launch};
-use crate::actors::supervisor::Fault;
 use crate::actors::token_cache::CacheError;
-use crate::actors::token_cache::catch_up::{Failed, Restoring};
+use crate::actors::token_cache::catch_up::Restoring;
 use crate::actors::token_cache::flight::{Change, Flights, LookUp, RedisOutcome, TruthOutcome};
 use crate::actors::token_cache::local_copy::{LocalCopy, Source};
 use crate::domain::token::{Grant, TokenValue};
-use crate::stores::error::StoreError;
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::endpoints::RedisEndpoint;
 use crate::stores::redis::identity::ConnectionId;
 use crate::stores::redis::slot;
-use catch_up::CaughtUp;
-use changes::ChangeOutcome;
+use message::TokenCacheMessage;
 
 /// Most tokens of one look-up in the truth: a flood of unknown ones waits here, not in MongoDB.
 const TRUTH_BATCH: usize = 64;
@@ -65,31 +64,6 @@ pub(super) struct ShardRange {
 impl ShardRange {
     pub(super) fn has(self, token: &TokenValue) -> bool {
         slot::shard_of(token, self.count) == self.index
-    }
-}
-
-pub(super) enum TokenCacheMessage {
-    LookUp(LookUp),
-    Change(Change),
-    RedisLanded(Landed<RedisOutcome>),
-    TruthLanded(Landed<TruthOutcome>),
-    ChangeLanded(Landed<ChangeOutcome>),
-    Connect,
-    Connected(Landed<Result<Arc<RedisConnection>, StoreError>>),
-    Disconnected(u64),
-    Beat(u64),
-    BeatLanded(Landed<Beaten>),
-    CatchUp(u64),
-    CaughtUp(Landed<CaughtUp>),
-    Flushed(u64),
-    RestoreOn(Restoring),
-    Restored(Landed<Result<Option<Restoring>, Failed>>),
-    Fault,
-}
-
-impl Fault for TokenCacheMessage {
-    fn fault() -> Self {
-        Self::Fault
     }
 }
 
@@ -183,6 +157,7 @@ impl Actor for TokenCacheActor {
             TokenCacheMessage::Connect => state.connects.push(()),
             TokenCacheMessage::Connected(landed) => state.connected(landed, &myself)?,
             TokenCacheMessage::Disconnected(number) => state.disconnected(number, &myself),
+            TokenCacheMessage::StartOver => state.disconnected(state.number, &myself),
             TokenCacheMessage::Beat(number) => state.beat(number),
             TokenCacheMessage::BeatLanded(landed) => state.beat_landed(landed, &myself)?,
             TokenCacheMessage::CatchUp(number) => state.catch_up(number),
@@ -190,8 +165,6 @@ impl Actor for TokenCacheActor {
             TokenCacheMessage::Flushed(number) => state.flushed(number),
             TokenCacheMessage::RestoreOn(at) => state.restore_on(at),
             TokenCacheMessage::Restored(landed) => state.restored(landed, &myself)?,
-            #[expect(clippy::panic, reason = "asked for by a test of supervision")]
-            TokenCacheMessage::Fault => panic!("fault injected"),
         }
         state.take_off(&myself);
         Ok(())

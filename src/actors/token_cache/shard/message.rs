@@ -1,0 +1,56 @@
+//! What a shard is told.
+
+use std::sync::Arc;
+
+use super::Beaten;
+use super::catch_up::CaughtUp;
+use super::changes::ChangeOutcome;
+use crate::actors::batch::Landed;
+use crate::actors::supervisor::surrounded::Kind;
+use crate::actors::token_cache::catch_up::{Failed, Restoring};
+use crate::actors::token_cache::flight::{Change, LookUp, RedisOutcome, TruthOutcome};
+use crate::stores::error::StoreError;
+use crate::stores::redis::connection::RedisConnection;
+
+/// What a shard is told.
+pub(in crate::actors::token_cache) enum TokenCacheMessage {
+    LookUp(LookUp),
+    Change(Change),
+    RedisLanded(Landed<RedisOutcome>),
+    TruthLanded(Landed<TruthOutcome>),
+    ChangeLanded(Landed<ChangeOutcome>),
+    Connect,
+    Connected(Landed<Result<Arc<RedisConnection>, StoreError>>),
+    Disconnected(u64),
+    StartOver,
+    Beat(u64),
+    BeatLanded(Landed<Beaten>),
+    CatchUp(u64),
+    CaughtUp(Landed<CaughtUp>),
+    Flushed(u64),
+    RestoreOn(Restoring),
+    Restored(Landed<Result<Option<Restoring>, Failed>>),
+}
+
+impl Kind for TokenCacheMessage {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::LookUp(_) => "look_up",
+            Self::Change(_) => "change",
+            Self::RedisLanded(_) => "redis_landed",
+            Self::TruthLanded(_) => "truth_landed",
+            Self::ChangeLanded(_) => "change_landed",
+            Self::Connect => "connect",
+            Self::Connected(_) => "connected",
+            Self::Disconnected(_) => "disconnected",
+            Self::StartOver => "start_over",
+            Self::Beat(_) => "beat",
+            Self::BeatLanded(_) => "beat_landed",
+            Self::CatchUp(_) => "catch_up",
+            Self::CaughtUp(_) => "caught_up",
+            Self::Flushed(_) => "flushed",
+            Self::RestoreOn(_) => "restore_on",
+            Self::Restored(_) => "restored",
+        }
+    }
+}

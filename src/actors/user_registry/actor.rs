@@ -1,0 +1,107 @@
+//! The actor: which jobs wait, and which are in the air.
+
+use futures_util::future::join_all;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::job::{Job, Lane};
+use crate::actors::batch::{Batch, Landed, launch};
+use crate::actors::supervisor::surrounded::Kind;
+use crate::stores::Truth;
+
+/// Most logins of one round trip: half the connections that a store has, so that a flood of them
+/// never keeps refreshes and revocations waiting for one.
+const LOGINS_PER_FLIGHT: usize = 32;
+
+pub(super) enum UserRegistryMessage {
+    Job(Box<Job>),
+    Landed(Landed<()>),
+    KnownLanded(Landed<()>),
+    PagesLanded(Landed<()>),
+}
+
+impl Kind for UserRegistryMessage {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Job(job) => job.kind(),
+            Self::Landed(_) => "landed",
+            Self::KnownLanded(_) => "known_landed",
+            Self::PagesLanded(_) => "pages_landed",
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct UserRegistryActor;
+
+pub(super) struct State {
+    truth: Truth,
+    jobs: Batch<Job>,
+    /// What refreshes need of a known client does not wait for a flood of others.
+    known: Batch<Job>,
+    /// Pages for the console may take long; nobody's login waits for them.
+    pages: Batch<Job>,
+}
+
+impl Actor for UserRegistryActor {
+    type Msg = UserRegistryMessage;
+    type State = State;
+    type Arguments = Truth;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        truth: Truth,
+    ) -> Result<State, ActorProcessingErr> {
+        Ok(State {
+            truth,
+            jobs: Batch::new(),
+            known: Batch::new(),
+            pages: Batch::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            UserRegistryMessage::Job(job) => state.lane_of(&job).push(*job),
+            UserRegistryMessage::Landed(landed) => state.jobs.land(landed)?,
+            UserRegistryMessage::KnownLanded(landed) => state.known.land(landed)?,
+            UserRegistryMessage::PagesLanded(landed) => state.pages.land(landed)?,
+        }
+        state.take_off(&myself);
+        Ok(())
+    }
+}
+
+impl State {
+    fn lane_of(&mut self, job: &Job) -> &mut Batch<Job> {
+        match job.lane() {
+            Lane::Logins => &mut self.jobs,
+            Lane::Known => &mut self.known,
+            Lane::Pages => &mut self.pages,
+        }
+    }
+
+    fn take_off(&mut self, myself: &ActorRef<UserRegistryMessage>) {
+        if let Some(jobs) = self.jobs.take_off(LOGINS_PER_FLIGHT) {
+            let flight = run_all(self.truth.clone(), jobs);
+            launch(myself.clone(), flight, UserRegistryMessage::Landed);
+        }
+        if let Some(known) = self.known.take_off(usize::MAX) {
+            let flight = run_all(self.truth.clone(), known);
+            launch(myself.clone(), flight, UserRegistryMessage::KnownLanded);
+        }
+        if let Some(pages) = self.pages.take_off(usize::MAX) {
+            let flight = run_all(self.truth.clone(), pages);
+            launch(myself.clone(), flight, UserRegistryMessage::PagesLanded);
+        }
+    }
+}
+
+async fn run_all(truth: Truth, jobs: Vec<Job>) {
+    join_all(jobs.into_iter().map(|job| job.run(&truth))).await;
+}
