@@ -135,24 +135,20 @@ impl Bystanders {
     async fn check_refreshed(&self, several: &Several) {
         refresh(several, &self.logged_in_again).await;
         let (client_id, pair) = &self.same_user;
-        let api = &several.servers[0].api;
-        let answer = api.refresh(client_id, &pair.refresh).await.unwrap();
+        let answer = several.refresh(client_id, &pair.refresh).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 }
 
 async fn refresh(several: &Several, spent: &Pair) -> Pair {
-    let api = &several.servers[0].api;
-    let answer = api.refresh(&several.client_id, &spent.refresh).await;
-    let answer = answer.unwrap();
+    let answer = several.refresh(&several.client_id, &spent.refresh).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     pair(&answer)
 }
 
 async fn check_refused(several: &Several, refresh_token: &str) {
-    let api = &several.servers[0].api;
-    let answer = api.refresh(&several.client_id, refresh_token).await;
-    assert_eq!(answer.unwrap().error(), "invalid_grant");
+    let answer = several.refresh(&several.client_id, refresh_token).await;
+    assert_eq!(answer.error(), "invalid_grant");
 }
 
 async fn check_ended(several: &Several, pair: &Pair) {

@@ -11,6 +11,7 @@ use redis::aio::MultiplexedConnection;
 
 use crate::history::entry::{Pair, pair};
 use crate::history::recorder::username;
+use crate::support::app::Answer;
 use crate::support::process::PATIENCE;
 use crate::support::served::{Served, shared_settings};
 
@@ -63,6 +64,16 @@ impl Several {
             let answer = self.servers[server].api.verify(token).await.unwrap();
             if answer.status != 503 {
                 return answer.status.as_u16();
+            }
+        }
+    }
+
+    /// A refresh at the first server; one for which a busy machine had no time is repeated.
+    async fn refresh(&self, client_id: &str, token: &str) -> Answer {
+        loop {
+            let answer = self.servers[0].api.refresh(client_id, token).await.unwrap();
+            if answer.status != 503 {
+                return answer;
             }
         }
     }
