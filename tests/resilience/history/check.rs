@@ -127,7 +127,7 @@ impl<'a> Checker<'a> {
                 Asked::Login => self.learn_login(number, entry),
                 Asked::Refresh(token) => self.learn_refresh(token, entry),
                 Asked::Revoke(token) => self.learn_revocation(token, entry),
-                Asked::Verify(_) | Asked::Key(_) => {}
+                Asked::Verify(_) => {}
             }
         }
     }
@@ -201,10 +201,6 @@ impl<'a> Checker<'a> {
             }
             (Asked::Verify(token), Told::Yes) => {
                 let is_over = |life: &Life| life.is_over(entry, HEARD_WITHIN);
-                (accepted, of_access(token).is_some_and(is_over))
-            }
-            (Asked::Key(token), Told::Yes) => {
-                let is_over = |life: &Life| life.is_over(entry, Duration::ZERO);
                 (accepted, of_access(token).is_some_and(is_over))
             }
             (Asked::Refresh(token), Told::Pair(pair)) => {

@@ -24,8 +24,6 @@ pub(crate) enum Asked {
     Verify(String),
     /// That this token ends.
     Revoke(String),
-    /// Whether Redis has a key of this access token: `Yes` or `No`.
-    Key(String),
 }
 
 /// What was answered.

@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 use super::entry::{Asked, Entry, Told, told};
 use crate::support::served::Api;
 
-/// The place of Redis in a history that two servers have a part in.
-const REDIS: usize = usize::MAX;
-
 /// A history that is being made.
 pub(crate) struct Recorder {
     began: Instant,
@@ -43,7 +40,6 @@ impl Recorder {
             Asked::Refresh(token) => api.refresh(&self.client_id, token).await,
             Asked::Verify(token) => api.verify(token).await,
             Asked::Revoke(token) => api.revoke(token).await,
-            Asked::Key(_) => unreachable!("no server is asked for keys"),
         };
         // A request that was never sent changed nothing.
         let Some(told) = told(&asked, answered) else {
@@ -58,18 +54,6 @@ impl Recorder {
             told: told.clone(),
         });
         told
-    }
-
-    /// Keeps that Redis had a key of this access token at that time.
-    pub(crate) fn keep_key(&self, at: Instant, token: String) {
-        self.keep(Entry {
-            session: 0,
-            server: REDIS,
-            began: at - self.began,
-            ended: self.began.elapsed(),
-            asked: Asked::Key(token),
-            told: Told::Yes,
-        });
     }
 
     /// All entries so far.
@@ -100,7 +84,6 @@ pub(crate) fn username(session: usize) -> String {
 
 fn kind(entry: &Entry) -> &'static str {
     match (&entry.asked, &entry.told) {
-        (Asked::Key(_), _) => "keys seen in Redis",
         (_, Told::Odd(_)) => "odd",
         (Asked::Verify(_), Told::Unknown) => "verifications unknown",
         (Asked::Verify(_), Told::No) => "refused",

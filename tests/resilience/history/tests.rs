@@ -71,7 +71,6 @@ fn a_history_in_which_all_is_well_holds_no_violation() {
             at(14, 15, rotate("b"), Told::No),
             at(16, 17, Asked::Login, pair("c")),
             at(18, 19, verify("c"), Told::Yes),
-            at(20, 21, Asked::Key(access("a")), Told::No),
         ],
         &[],
     );
@@ -136,8 +135,6 @@ fn an_ended_access_token_that_is_accepted_is_found() {
         let login = at(0, 1, Asked::Login, pair("a"));
         let verified = at(4, 5, verify("a"), Told::Yes);
         check(&[login.clone(), end.clone(), verified], &[accepted]);
-        let kept = at(4, 5, Asked::Key(access("a")), Told::Yes);
-        check(&[login.clone(), end.clone(), kept], &[accepted]);
         // Another server has a second to hear of it, and no longer.
         let soon = elsewhere(at(4, 5, verify("a"), Told::Yes));
         check(&[login.clone(), end.clone(), soon], &[]);

@@ -30,6 +30,8 @@ pub(crate) struct Recovery {
     /// From the kill of a server, or from when a store listens again, until every server is ready
     /// and has issued a pair.
     pub(crate) took: Duration,
+    /// How long afterwards Redis had a key of a token that had ended.
+    pub(crate) stale: Duration,
 }
 
 /// The servers, their stores and the history of their answers.
@@ -89,8 +91,15 @@ impl Bench {
             self.issues(number).await;
         }
         let took = began.elapsed();
-        self.look_into_redis().await;
-        Recovery { victim, took }
+        let mut stale = Duration::ZERO;
+        if let Some(stores) = &self.stores {
+            stale = contents::settled(stores).await;
+        }
+        Recovery {
+            victim,
+            took,
+            stale,
+        }
     }
 
     fn kill_server(&mut self, random: &mut Random) -> Instant {
@@ -139,21 +148,6 @@ impl Bench {
         while !matches!(probe().await, Told::Pair(_)) {
             assert!(Instant::now() < deadline, "server {server} issues nothing");
             sleep(PAUSE).await;
-        }
-    }
-
-    /// Puts the keys that are in Redis into the history.
-    pub(crate) async fn look_into_redis(&self) {
-        let Some(stores) = &self.stores else {
-            return;
-        };
-        let looked = Instant::now();
-        let before = contents::keys(stores).await;
-        // A verification that met the end of its token may put a key back for a moment.
-        sleep(contents::PUT_BACK_FOR).await;
-        let after = contents::keys(stores).await;
-        for token in before.intersection(&after) {
-            self.recorder.keep_key(looked, token.clone());
         }
     }
 

@@ -10,11 +10,11 @@ use tokio::time::sleep;
 
 use crate::support::served::OwnStores;
 
-/// How long a key of a token that ends just then may be in Redis again.
-pub(crate) const PUT_BACK_FOR: Duration = Duration::from_millis(100);
-/// How long a key whose writer was killed may be in Redis with no record: servers carry out what
-/// others could not within about a second.
-const ORPHANED_FOR: Duration = Duration::from_secs(3);
+/// Between two looks at the keys.
+const PAUSE: Duration = Duration::from_millis(20);
+/// The longest that Redis may have a key of an ended token once all is up: what a server that was
+/// killed had just put back ends by itself after five seconds, anything else is taken out sooner.
+const STALE_FOR: Duration = Duration::from_secs(6);
 
 /// A connection to Redis itself.
 pub(crate) async fn redis(stores: &OwnStores) -> MultiplexedConnection {
@@ -24,7 +24,7 @@ pub(crate) async fn redis(stores: &OwnStores) -> MultiplexedConnection {
 }
 
 /// The access tokens that Redis has a key of, plain or companion.
-pub(crate) async fn keys(stores: &OwnStores) -> HashSet<String> {
+async fn keys(stores: &OwnStores) -> HashSet<String> {
     let keys: Vec<String> = redis::cmd("KEYS")
         .arg("*")
         .query_async(&mut redis(stores).await)
@@ -38,25 +38,33 @@ pub(crate) async fn keys(stores: &OwnStores) -> HashSet<String> {
     keys.iter().map(bare).collect()
 }
 
-/// Checks that the records are whole and one for a session, and that Redis has no key of another
-/// token.
-pub(crate) async fn check(stores: &OwnStores) {
-    let deadline = Instant::now() + ORPHANED_FOR;
-    loop {
-        let keys = keys(stores).await;
-        let records = records(stores).await;
-        let live: HashSet<String> = records
-            .iter()
-            .map(|record| record.get_str("access_token").unwrap().to_owned())
-            .collect();
-        let orphans: Vec<&String> = keys.difference(&live).collect();
-        if orphans.is_empty() {
-            return check_records(&records);
-        }
-        let is_over = Instant::now() > deadline;
-        assert!(!is_over, "keys in Redis without a record: {orphans:?}");
-        sleep(PUT_BACK_FOR).await;
+/// Waits until the tokens have gone from Redis that it has a key of and the truth no record. Tells
+/// how long that took.
+pub(crate) async fn settled(stores: &OwnStores) -> Duration {
+    let began = Instant::now();
+    let mut stale = ended(stores).await;
+    while !stale.is_empty() {
+        let is_over = began.elapsed() > STALE_FOR;
+        assert!(!is_over, "keys in Redis without a record: {stale:?}");
+        sleep(PAUSE).await;
+        // Others end meanwhile.
+        let now = ended(stores).await;
+        stale.retain(|token| now.contains(token));
     }
+    began.elapsed()
+}
+
+async fn ended(stores: &OwnStores) -> HashSet<String> {
+    let mut keys = keys(stores).await;
+    for record in records(stores).await {
+        keys.remove(record.get_str("access_token").unwrap());
+    }
+    keys
+}
+
+/// Checks that the records are whole, and one for a session.
+pub(crate) async fn check(stores: &OwnStores) {
+    check_records(&records(stores).await);
 }
 
 fn check_records(records: &[Document]) {

@@ -74,7 +74,6 @@ async fn run(mut bench: Bench, victims: &[Victim]) {
     }
     done.send_replace(true);
     workers.join_all().await;
-    bench.look_into_redis().await;
     tell(&bench.recorder.figures());
     let found = violations(&bench.recorder.entries());
     assert!(
@@ -83,6 +82,7 @@ async fn run(mut bench: Bench, victims: &[Victim]) {
         bench.logs()
     );
     if let Some(stores) = &bench.stores {
+        contents::settled(stores).await;
         contents::check(stores).await;
     }
     for victim in victims {
@@ -96,9 +96,11 @@ fn check_recovery(victim: Victim, recoveries: &[Recovery]) {
         .iter()
         .filter(|recovery| recovery.victim == victim);
     let mut took: Vec<Duration> = own.map(|recovery| recovery.took).collect();
+    let stale = recoveries.iter().map(|recovery| recovery.stale).max();
     let (median, _, longest) = spread(&mut took);
     tell(&format!(
-        "{victim:?}: {} kills, back after {median:?}, at most {longest:?}",
+        "{victim:?}: {} kills, back after {median:?}, at most {longest:?}; after any kill Redis has \
+         forgotten ended tokens after at most {stale:?}",
         took.len()
     ));
     assert!(median < BACK_WITHIN, "{victim:?}: {took:?}");
