@@ -222,5 +222,14 @@ mod tests {
             options.server_selection_timeout,
             Some(SERVER_SELECTION_TIMEOUT)
         );
+        assert_eq!(options.heartbeat_freq, Some(HEARTBEAT));
+    }
+
+    #[tokio::test]
+    async fn a_heartbeat_of_the_connection_string_holds() {
+        let uri = "mongodb://h/?heartbeatFrequencyMS=3000";
+        let mut options = ClientOptions::parse(uri).await.unwrap();
+        apply(&settings(uri), &mut options);
+        assert_eq!(options.heartbeat_freq, Some(Duration::from_secs(3)));
     }
 }

@@ -8,7 +8,7 @@ mod outage;
 mod request;
 mod unconfirmed;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -46,18 +46,32 @@ async fn check_nothing_lost(app: &TestApp, histories: Vec<History>) {
     for history in histories {
         assert!(history.issued > 0, "a client did nothing");
         let last = history.last.unwrap();
-        assert_eq!(app.verify(&last.access).await.status, 204);
+        check_verified(app, &last.access, 204).await;
         let next = app.refresh(&last.refresh).await;
         assert_eq!(next.status, 200, "{}", next.body);
-        assert_eq!(app.verify(&last.access).await.status, 401);
-        assert_eq!(app.verify(&next.tokens().access).await.status, 204);
+        check_verified(app, &last.access, 401).await;
+        check_verified(app, &next.tokens().access, 204).await;
+    }
+}
+
+/// This verification comes to this status; a busy machine may make it miss its deadline before.
+async fn check_verified(app: &TestApp, token: &str, expected: u16) {
+    let began = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let answer = app.verify(token).await;
+        if answer.status == expected {
+            return;
+        }
+        check_unavailable_within(&answer, asked.elapsed(), DEADLINE);
+        assert!(began.elapsed() < BACK_WITHIN, "still {}", answer.status);
     }
 }
 
 /// Refreshes a pair until there is a next one; in between there may only be "not now".
 async fn refreshed(app: &TestApp, tokens: &Tokens) -> Tokens {
     loop {
-        let asked = std::time::Instant::now();
+        let asked = Instant::now();
         let answer = app.refresh(&tokens.refresh).await;
         if answer.status == 200 {
             return answer.tokens();

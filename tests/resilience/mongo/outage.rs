@@ -1,8 +1,6 @@
 //! MongoDB is gone or slow for a while: known tokens go on as before, all else is told to come
 //! again within its deadline, and all goes on soon after.
 
-use std::time::Instant;
-
 use super::fail_point::{ALL, Fault, Faulty, Which};
 use super::*;
 use crate::figure::{length, measured};

@@ -6,7 +6,7 @@ use ::redis::AsyncCommands;
 use warp_sentinel::domain::client::ClientType;
 use warp_sentinel::domain::token::TokenValue;
 
-use super::DEADLINE;
+use super::{DEADLINE, check_verified};
 use crate::history::check_unavailable_within;
 use crate::support::app::{Answer, TestApp, Tokens, USER};
 
@@ -94,7 +94,7 @@ impl Request {
     /// What it is good for is there, and what it ends has ended.
     pub(super) async fn check_done(self, app: &TestApp, prepared: &Prepared, answer: &Answer) {
         if let Some(before) = &prepared.before {
-            assert_eq!(app.verify(&before.access).await.status, 401, "{self:?}");
+            check_verified(app, &before.access, 401).await;
         }
         if let (Self::Revoke, Some(before)) = (self, &prepared.before) {
             let refused = app.refresh(&before.refresh).await;
@@ -102,7 +102,7 @@ impl Request {
             return;
         }
         let after = answer.tokens();
-        assert_eq!(app.verify(&after.access).await.status, 204, "{self:?}");
+        check_verified(app, &after.access, 204).await;
         let form = [
             ("grant_type", "refresh_token"),
             ("client_id", prepared.client_id.as_str()),
@@ -110,7 +110,7 @@ impl Request {
         ];
         let next = app.token(&form).await;
         assert_eq!(next.status, 200, "{self:?}: {}", next.body);
-        assert_eq!(app.verify(&next.tokens().access).await.status, 204);
+        check_verified(app, &next.tokens().access, 204).await;
     }
 }
 

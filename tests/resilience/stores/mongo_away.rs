@@ -23,6 +23,10 @@ async fn known_tokens_verify_while_mongodb_is_away_and_nothing_else_is_decided()
     check_not_now(&timed(bench.app.refresh(&tokens.refresh)).await);
     check_not_now(&timed(bench.app.login_as("jonas", "pass word 1")).await);
     check_not_now(&timed(bench.app.login_as("jonas", "wrong")).await);
+    let (revoked, took) = timed(bench.app.revoke(&tokens.access)).await;
+    assert_eq!(revoked.status, 503, "{}", revoked.body);
+    assert!(!revoked.header("retry-after").is_empty());
+    assert!(took < TOKEN_DEADLINE, "took {took:?}");
     assert_eq!(bench.readiness().await, "unavailable");
     assert_eq!(bench.verify(&tokens.access).await, 204);
 
