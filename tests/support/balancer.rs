@@ -1,5 +1,6 @@
 //! A small balancer before two or more servers: it forwards connections as they are, new ones only
-//! to servers whose `/readyz` says 200, and tries no second server when one refuses.
+//! to servers whose `/readyz` says 200 (where none does, they wait), and tries no second server when
+//! one refuses.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -119,10 +120,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn forward(mut client: TcpStream, shared: Arc<Shared>) {
-    let server = match shared.next_ready() {
-        Some(server) => TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).await,
-        None => Err(std::io::ErrorKind::HostUnreachable.into()),
+    // A machine that is too busy for a look in time leaves none ready for a moment.
+    let server = loop {
+        match shared.next_ready() {
+            Some(server) => break server,
+            None => sleep(PAUSE).await,
+        }
     };
+    let server = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).await;
     let Ok(mut server) = server else {
         shared.refused.fetch_add(1, Ordering::Relaxed);
         return;

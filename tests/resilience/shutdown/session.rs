@@ -9,10 +9,11 @@ use hyper::Request;
 use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::wire::{Body, Lost, Told, Wire, slow, whole};
 use crate::support::app::FORM;
+use crate::support::process::{PATIENCE, PAUSE};
 
 /// How a client sends its forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(super) struct Session {
     pub(super) answered: Vec<(Instant, Instant)>,
     /// Connections that had ended before a request was sent on them.
     pub(super) unsent: usize,
+    /// Answers of 503, after which the request was repeated: a deadline that was missed.
+    pub(super) unavailable: usize,
     /// Requests that were cut, connections that were refused, answers that are wrong.
     pub(super) failures: Vec<String>,
 }
@@ -56,6 +59,7 @@ impl Session {
             tokens: None,
             answered: Vec::new(),
             unsent: 0,
+            unavailable: 0,
             failures: Vec::new(),
         }
     }
@@ -132,8 +136,10 @@ impl Session {
         }
     }
 
-    /// Sends a request once; again only where nothing of it was sent.
+    /// Sends a request once; again only where nothing of it was sent, or where the server has said
+    /// that it may be repeated.
     async fn ask(&mut self, request: impl Fn() -> Request<Body>) -> Option<Told> {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let mut wire = match self.wire.take().filter(Wire::is_open) {
                 Some(wire) => wire,
@@ -150,7 +156,11 @@ impl Session {
                 Ok(told) => {
                     self.answered.push((began, Instant::now()));
                     self.wire = Some(wire);
-                    return Some(told);
+                    if told.status != 503 || Instant::now() > deadline {
+                        return Some(told);
+                    }
+                    self.unavailable += 1;
+                    sleep(PAUSE).await;
                 }
                 Err(Lost::Unsent) => self.unsent += 1,
                 Err(Lost::Cut(why)) => {
