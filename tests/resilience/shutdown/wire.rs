@@ -114,10 +114,13 @@ impl Wire {
 }
 
 fn lost(error: &hyper::Error) -> Lost {
-    if error.is_canceled() {
+    let told = format!("{error:?}");
+    // The good-bye of the server says which requests it will answer, and this error is that of the
+    // others alone (RFC 9113 §6.8); one that it had taken on would end by a broken pipe.
+    if error.is_canceled() || told.contains("GoAway(b\"\", NO_ERROR, Remote)") {
         return Lost::Unsent;
     }
-    Lost::Cut(format!("{error:?}"))
+    Lost::Cut(told)
 }
 
 async fn read(answer: Response<Incoming>) -> Result<Told, Lost> {
