@@ -9,6 +9,8 @@ pub mod picture;
 pub(super) mod surrounded;
 
 mod actor;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -2,8 +2,10 @@
 //! panic.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef, Message};
 use tokio::sync::mpsc;
 
@@ -87,16 +89,23 @@ where
         state: &mut A::State,
     ) -> Result<(), ActorProcessingErr> {
         let kind = cfg!(debug_assertions).then(|| message.kind());
-        if let Some(kind) = kind {
-            self.surroundings.faults().strike(Moment::Before(kind));
+        let faults = self.surroundings.faults();
+        let handled = async {
+            if let Some(kind) = kind {
+                faults.strike(Moment::Before(kind));
+            }
+            self.actor.handle(myself, message, state).await?;
+            if let Some(kind) = kind {
+                faults.strike(Moment::After(kind));
+            }
+            Ok(())
+        };
+        let handled = SURROUNDINGS.scope(self.surroundings.clone(), handled);
+        // Caught here, the panic drops this message and no other: those that wait in the mailbox
+        // go with the actor, which tells their callers something else.
+        match AssertUnwindSafe(handled).catch_unwind().await {
+            Ok(handled) => handled,
+            Err(_panic) => Err("it panicked".into()),
         }
-        let handled = self.actor.handle(myself, message, state);
-        SURROUNDINGS
-            .scope(self.surroundings.clone(), handled)
-            .await?;
-        if let Some(kind) = kind {
-            self.surroundings.faults().strike(Moment::After(kind));
-        }
-        Ok(())
     }
 }

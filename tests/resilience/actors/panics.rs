@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use warp_sentinel::actors::supervisor::faults::Moment;
 
-use super::ward::{Deed, PASSWORD, Ward};
+use super::deed::Deed;
+use super::ward::{PASSWORD, Ward};
 use crate::alone::serial;
 use crate::figures::{spread, tell};
 use crate::history::live;
@@ -23,8 +24,8 @@ const COMES_WITHIN: Duration = Duration::from_secs(10);
 /// As many restarts of one actor as the budget allows in [`WINDOW`].
 const BUDGET: usize = 5;
 const WINDOW: Duration = Duration::from_millis(10_100);
-/// A round trip of the token issuer is polled this often at most when it is alone.
-const STEPS: usize = 12;
+/// Steps of a round trip of the token issuer that are struck.
+const STEPS: usize = 6;
 
 /// Each message of an actor, and what brings it about.
 const MESSAGES: &[(&str, &str, Deed)] = &[
@@ -220,6 +221,7 @@ async fn strike_each(ward: &Ward, cases: &[Case]) -> Vec<Duration> {
 /// steps.
 async fn strike(ward: &Ward, case: Case) -> Option<Duration> {
     ward.trusts_redis().await;
+    let before = ward.picture(case.actor).restarts;
     let plan = ward.app.sentinel.plan_panic(case.actor, case.moment, 1);
     let plan = plan.await.unwrap();
     let is_cache = case.actor.starts_with("token_cache");
@@ -236,7 +238,8 @@ async fn strike(ward: &Ward, case: Case) -> Option<Duration> {
         tokio::join!(ward.does(case.deed), ward.verifies_steadily(attempts));
     }
     let struck = Instant::now();
-    while !(ward.picture(case.actor).is_running && ward.does(case.deed).await) {
+    let is_back = || ward.picture(case.actor).restarts > before;
+    while !(is_back() && ward.does(case.deed).await) {
         assert!(struck.elapsed() < COMES_WITHIN, "{case:?}: never back");
     }
     Some(struck.elapsed())

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use reqwest::RequestBuilder;
 use warp_sentinel::actors::supervisor::faults::Moment;
 
-use super::ward::{Deed, Ward};
+use super::deed::Deed;
+use super::ward::Ward;
 use crate::support::app::{FORM, TestApp};
 
 /// The time in which a storm ends the process.
