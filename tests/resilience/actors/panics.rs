@@ -15,8 +15,9 @@ use crate::figures::{spread, tell};
 use crate::history::live;
 use crate::support::length::number;
 
-/// How long an actor may be away.
-const BACK_WITHIN: Duration = Duration::from_millis(200);
+/// How long an actor may be away, as a rule: 200 ms, and twice that for a debug build on a machine
+/// that does other things, its request included.
+const BACK_WITHIN: Duration = Duration::from_millis(200 * 2);
 /// The same on a machine that does other things, of which one in a hundred may take longer.
 const BACK_WITHIN_BUSY: Duration = Duration::from_secs(1);
 /// How long a message may take to come: a client is asked for anew after a second.
@@ -238,8 +239,13 @@ async fn strike(ward: &Ward, case: Case) -> Option<Duration> {
         tokio::join!(ward.does(case.deed), ward.verifies_steadily(attempts));
     }
     let struck = Instant::now();
+    // To lose Redis takes its own time.
+    let proof = match case.deed {
+        Deed::Reconnect | Deed::Flush | Deed::Nothing => Deed::VerifyUnknown,
+        deed => deed,
+    };
     let is_back = || ward.picture(case.actor).restarts > before;
-    while !(is_back() && ward.does(case.deed).await) {
+    while !(is_back() && ward.does(proof).await) {
         assert!(struck.elapsed() < COMES_WITHIN, "{case:?}: never back");
     }
     Some(struck.elapsed())
