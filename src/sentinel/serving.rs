@@ -172,7 +172,7 @@ impl Sentinel {
         let server = Server {
             listener,
             tls: None,
-            limits: Limits::of_this_process(),
+            limits: Limits::of_a_side_door(),
         };
         let service = warp::service(routes);
         let per_connection = move |peer| Noted::new(service.clone(), peer);

@@ -84,6 +84,9 @@ impl Body for RequestBody {
             return Poll::Ready(Some(Err(BodyError::too_slow(self.limit))));
         };
         self.is_complete = frame.is_none() || self.incoming.is_end_stream();
+        if let Some(Ok(frame)) = &frame {
+            self.pulse.note_body(frame.data_ref().map_or(0, Bytes::len));
+        }
         Poll::Ready(frame.map(|outcome| outcome.map_err(BodyError::Broken)))
     }
 
@@ -107,6 +110,7 @@ impl Drop for RequestBody {
 impl<B> ResponseBody<B> {
     /// The body of `in_flight`'s response; `None` is an empty one.
     pub(super) fn new(inner: Option<B>, mut in_flight: InFlight) -> Self {
+        in_flight.answer();
         in_flight.wait_for_peer();
         Self { inner, in_flight }
     }
@@ -127,6 +131,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for ResponseBody<B> {
         if frame.is_pending() {
             self.in_flight.wait_for_service();
         } else {
+            self.in_flight.note_piece();
             self.in_flight.wait_for_peer();
         }
         frame

@@ -14,11 +14,12 @@ const LEAST_CONNECTIONS: usize = 16;
 pub struct Limits {
     /// For a TLS handshake.
     pub handshake: Duration,
-    /// For the head of a request, from the first byte; also for the first byte of a connection.
+    /// For the head of a request, from the first byte; also for the first byte of a connection, and
+    /// for the first request of an HTTP/2 connection.
     pub request_head: Duration,
     /// For the body of a request, in total.
     pub request_body: Duration,
-    /// For a peer that takes nothing of its response.
+    /// For a peer that takes nothing of its response, or hardly anything.
     pub response_stall: Duration,
     /// For a connection without a request.
     pub idle: Duration,
@@ -32,11 +33,19 @@ pub struct Limits {
     pub header_lines: usize,
     /// Bytes of a request target.
     pub target_bytes: usize,
-    /// Connections at one time. For one more, the oldest without a request is cut; if all have made
-    /// one, it waits in the system's queue.
+    /// Connections at one time. For one more, the oldest that never made a request is cut, or else one
+    /// that waits for its next; if all have one in flight, it waits in the system's queue.
     pub connections: usize,
     /// Requests at one time on an HTTP/2 connection.
     pub streams: u32,
+    /// Bytes of a request's body that an HTTP/2 peer may send before they are read; at least 65,535 on
+    /// all streams of a connection together (RFC 9113 §6.9.2).
+    pub stream_window: u32,
+    /// Bytes that an HTTP/2 peer may send without a request going on: frames are cheap to send, and
+    /// some have to be answered. More than the windows, so that a body nobody reads yet is no flood.
+    pub idle_bytes: usize,
+    /// How many more requests an HTTP/2 peer may give up than it lets us answer.
+    pub given_up: usize,
     /// Between two pings of an HTTP/2 connection.
     pub ping_interval: Duration,
     /// For the answer to a ping.
@@ -60,6 +69,9 @@ impl Default for Limits {
             target_bytes: 8 * 1024,
             connections: 10_000,
             streams: 128,
+            stream_window: 16 * 1024,
+            idle_bytes: 128 * 1024,
+            given_up: 256,
             ping_interval: Duration::from_secs(20),
             ping_answer: Duration::from_secs(10),
         }
@@ -78,6 +90,15 @@ impl Limits {
         Self {
             connections,
             ..defaults
+        }
+    }
+
+    /// The defaults, for a second listener that a few programs ask; its connections are among the
+    /// reserved files.
+    pub fn of_a_side_door() -> Self {
+        Self {
+            connections: LEAST_CONNECTIONS,
+            ..Self::default()
         }
     }
 }

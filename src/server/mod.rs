@@ -15,6 +15,7 @@ mod pulse;
 mod request_head;
 pub mod tls;
 mod transport;
+mod watchdog;
 
 #[cfg(test)]
 mod testing;

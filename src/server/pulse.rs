@@ -1,21 +1,22 @@
-//! What a connection is waiting for, and for how long it may.
+//! What a connection is waiting for. The transport, the requests and the bodies count what they
+//! see, so a request costs a few counters.
 //!
-//! The transport, the requests and the bodies count what they see; the watchdog looks at the
-//! counts whenever the connection has been polled. So a request costs a few counters, and the
-//! clock is read once when the wait has changed.
+//! What does not live here: how long a wait may be (`watchdog`).
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
-
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::limits::Limits;
 
-/// Length of the preface with which an HTTP/2 connection begins (RFC 9113 §3.4).
-const PREFACE_BYTES: usize = 24;
+/// What a peer has to take of a response to begin its wait anew; less is only a show of reading.
+const STEP_BYTES: usize = 16 * 1024;
+
+/// What may come with the beginning or the end of a request, or with a piece of its response: its head
+/// and some frames that manage the connection.
+const REQUEST_BYTES: usize = 32 * 1024;
+
+/// What may come with a frame of a body, besides the body: the frame's head and its padding.
+const FRAME_BYTES: usize = 265;
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub(super) enum Phase {
     Idle,
     /// The rest of what is on its way, after our good-bye.
     Leaving,
+    /// Nothing: the peer sends frames that carry no request, or gives up what it asks for.
+    Flooded,
 }
 
 /// The counts of one connection.
@@ -42,10 +45,16 @@ pub(super) struct Pulse {
     ended: AtomicUsize,
     /// Responses that have something to send and wait for room.
     waiting_for_peer: AtomicUsize,
+    /// Requests that were dropped without a response, less those that had one.
+    given_up: AtomicUsize,
     /// Bytes read since a request last started or ended.
     received: AtomicUsize,
-    /// Writes that took something.
-    writes: AtomicUsize,
+    /// Bytes read that no request or body accounts for.
+    idle_bytes: AtomicUsize,
+    /// Bytes written.
+    sent: AtomicUsize,
+    /// Pieces of responses that were given to be sent.
+    pieces: AtomicUsize,
     is_write_blocked: AtomicBool,
     is_body_abandoned: AtomicBool,
     is_told_to_leave: AtomicBool,
@@ -59,13 +68,27 @@ impl Pulse {
 
     pub(super) fn note_read(&self, bytes: usize) {
         self.received.fetch_add(bytes, Relaxed);
+        self.idle_bytes.fetch_add(bytes, Relaxed);
     }
 
-    pub(super) fn note_write(&self, is_blocked: bool) {
-        self.is_write_blocked.store(is_blocked, Relaxed);
-        if !is_blocked {
-            self.writes.fetch_add(1, Relaxed);
+    /// Notes bytes written; `None` when there was no room for any.
+    pub(super) fn note_write(&self, bytes: Option<usize>) {
+        self.is_write_blocked.store(bytes.is_none(), Relaxed);
+        self.sent.fetch_add(bytes.unwrap_or_default(), Relaxed);
+    }
+
+    /// Notes that this much of a request's body was read.
+    pub(super) fn note_body(&self, bytes: usize) {
+        if bytes > 0 {
+            self.account_for(bytes + FRAME_BYTES);
         }
+    }
+
+    // A part and not the whole: what was read in one go with a request may have been a flood.
+    fn account_for(&self, bytes: usize) {
+        let rest = |idle: usize| Some(idle.saturating_sub(bytes));
+        // It always gives a count, so it never fails.
+        let _ = self.idle_bytes.fetch_update(Relaxed, Relaxed, rest);
     }
 
     pub(super) fn note_flush(&self, is_blocked: bool) {
@@ -89,12 +112,18 @@ impl Pulse {
         self.is_told_to_leave.store(true, Relaxed);
     }
 
+    /// Notes that the server stops.
+    pub(super) fn note_drain(&self) {
+        self.is_draining.store(true, Relaxed);
+    }
+
     /// Whether responses should tell the peer that this was the last one.
     pub(super) fn is_told_to_leave(&self) -> bool {
         self.is_told_to_leave.load(Relaxed)
     }
 
-    fn is_draining(&self) -> bool {
+    /// Whether the server stops.
+    pub(super) fn is_draining(&self) -> bool {
         self.is_draining.load(Relaxed)
     }
 
@@ -103,23 +132,57 @@ impl Pulse {
         self.started.load(Relaxed) > 0
     }
 
+    /// Whether cutting the connection would cost the peer no answer.
+    pub(super) fn is_between_requests(&self) -> bool {
+        !self.has_requests() && !self.is_write_blocked.load(Relaxed)
+    }
+
+    fn count_outcome(&self, is_answered: bool) {
+        let count = |balance: usize| {
+            Some(if is_answered {
+                balance.saturating_sub(1)
+            } else {
+                balance + 1
+            })
+        };
+        // It always gives a count, so it never fails.
+        let _ = self.given_up.fetch_update(Relaxed, Relaxed, count);
+    }
+
     fn has_requests(&self) -> bool {
         self.started.load(Relaxed) != self.ended.load(Relaxed)
     }
 
+    /// Whether the peer costs more than it asks for. HTTP/1.1 has nothing to send but requests, and
+    /// none can be given up without the connection.
+    pub(super) fn is_flooded(&self, limits: &Limits) -> bool {
+        self.is_http2.load(Relaxed)
+            && (self.idle_bytes.load(Relaxed) > limits.idle_bytes
+                || self.given_up.load(Relaxed) > limits.given_up)
+    }
+
+    /// What has been taken of what is being sent, in steps.
+    pub(super) fn steps_sent(&self) -> usize {
+        self.sent.load(Relaxed) / STEP_BYTES
+    }
+
     /// The phase, and a mark: when either is another one, the wait has begun anew.
-    fn observe(&self) -> (Phase, usize) {
+    pub(super) fn observe(&self) -> (Phase, usize) {
         let started = self.started.load(Relaxed);
-        if self.is_write_blocked.load(Relaxed) || self.waiting_for_peer.load(Relaxed) > 0 {
-            return (Phase::Sending, self.writes.load(Relaxed));
+        if self.is_write_blocked.load(Relaxed) {
+            return (Phase::Sending, self.steps_sent());
+        }
+        if self.waiting_for_peer.load(Relaxed) > 0 {
+            // Not the bytes sent: answers to a peer's PINGs would keep a response waiting for ever.
+            return (Phase::Sending, self.pieces.load(Relaxed));
         }
         if self.has_requests() {
             return (Phase::Busy, started);
         }
         let received = self.received.load(Relaxed);
         let phase = match (self.is_http2.load(Relaxed), started, received) {
-            (_, 0, 0) => Phase::Opening,
-            (false, _, 1..) | (true, 0, 1..PREFACE_BYTES) => Phase::Head,
+            (_, 0, 0) | (true, 0, _) => Phase::Opening,
+            (false, _, 1..) => Phase::Head,
             _ => Phase::Idle,
         };
         (phase, started)
@@ -130,6 +193,7 @@ impl Pulse {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pulse: Arc<Pulse>,
+    is_answered: bool,
     is_waiting_for_peer: bool,
 }
 
@@ -137,11 +201,24 @@ impl InFlight {
     pub(super) fn start(pulse: Arc<Pulse>) -> Self {
         pulse.is_body_abandoned.store(false, Relaxed);
         pulse.received.store(0, Relaxed);
+        pulse.account_for(REQUEST_BYTES);
         pulse.started.fetch_add(1, Relaxed);
         Self {
             pulse,
+            is_answered: false,
             is_waiting_for_peer: false,
         }
+    }
+
+    /// Notes that there is a response.
+    pub(super) fn answer(&mut self) {
+        self.is_answered = true;
+    }
+
+    /// Notes that a piece of the response was given to be sent.
+    pub(super) fn note_piece(&self) {
+        self.pulse.account_for(REQUEST_BYTES);
+        self.pulse.pieces.fetch_add(1, Relaxed);
     }
 
     /// The counts of its connection.
@@ -169,98 +246,9 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.wait_for_service();
+        self.pulse.count_outcome(self.is_answered);
         self.pulse.received.store(0, Relaxed);
+        self.pulse.account_for(REQUEST_BYTES);
         self.pulse.ended.fetch_add(1, Relaxed);
-    }
-}
-
-/// Tells when a connection has waited too long.
-#[derive(Debug)]
-pub(super) struct Watchdog {
-    pulse: Arc<Pulse>,
-    limits: Limits,
-    /// `None` until the first look.
-    seen: Option<(Phase, usize)>,
-    is_leaving: bool,
-    deadline: Instant,
-    /// Sleeps until the deadline or an earlier moment: moving it for each request would cost more
-    /// than waking up once too often.
-    sleep: Pin<Box<Sleep>>,
-}
-
-impl Watchdog {
-    pub(super) fn new(pulse: Arc<Pulse>, limits: Limits) -> Self {
-        let deadline = Instant::now() + limits.request_head;
-        Self {
-            pulse,
-            limits,
-            seen: None,
-            is_leaving: false,
-            deadline,
-            sleep: Box::pin(sleep_until(deadline)),
-        }
-    }
-
-    /// The counts that it looks at.
-    pub(super) fn pulse(&self) -> Arc<Pulse> {
-        Arc::clone(&self.pulse)
-    }
-
-    /// Ready with the phase that has lasted too long.
-    pub(super) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<Phase> {
-        loop {
-            let seen = self.look();
-            let (phase, _) = seen;
-            if self.seen != Some(seen) {
-                self.seen = Some(seen);
-                self.deadline = Instant::now() + self.limit(phase);
-                if self.deadline < self.sleep.deadline() {
-                    self.sleep.as_mut().reset(self.deadline);
-                }
-            }
-            ready!(self.sleep.as_mut().poll(context));
-            let now = Instant::now();
-            if now >= self.deadline {
-                if phase != Phase::Busy {
-                    return Poll::Ready(phase);
-                }
-                // Our own work has its own deadlines; this was only a look.
-                self.deadline = now + self.limit(Phase::Busy);
-            }
-            self.sleep.as_mut().reset(self.deadline);
-        }
-    }
-
-    /// From now on, waits for no further request longer than a farewell takes.
-    pub(super) fn drain(&mut self) {
-        self.pulse.is_draining.store(true, Relaxed);
-        self.seen = None;
-    }
-
-    /// From now on, waits for no request, only for what is still being sent.
-    pub(super) fn leave(&mut self) {
-        self.is_leaving = true;
-        self.seen = None;
-    }
-
-    fn look(&self) -> (Phase, usize) {
-        match self.pulse.observe() {
-            // HTTP/2 may hold the end of a response back until the peer has room for it.
-            (Phase::Opening | Phase::Idle, _) if self.is_leaving => {
-                (Phase::Leaving, self.pulse.writes.load(Relaxed))
-            }
-            seen => seen,
-        }
-    }
-
-    fn limit(&self, phase: Phase) -> Duration {
-        match phase {
-            Phase::Opening | Phase::Idle | Phase::Leaving if self.pulse.is_draining() => {
-                self.limits.farewell
-            }
-            Phase::Opening | Phase::Head => self.limits.request_head,
-            Phase::Busy | Phase::Sending | Phase::Leaving => self.limits.response_stall,
-            Phase::Idle => self.limits.idle,
-        }
     }
 }

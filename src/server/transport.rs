@@ -57,8 +57,11 @@ impl Transport {
         }
     }
 
-    fn note_write<T>(&self, written: &Poll<io::Result<T>>) {
-        self.pulse.note_write(written.is_pending());
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        self.pulse.note_write(match written {
+            Poll::Pending => None,
+            Poll::Ready(outcome) => Some(*outcome.as_ref().unwrap_or(&0)),
+        });
     }
 
     /// Reads and forgets until the peer closes, within bounds.

@@ -63,8 +63,13 @@ struct Hall<F> {
     stage: watch::Sender<Stage>,
     connections: JoinSet<()>,
     /// Connections that may not have made a request yet, the oldest first.
-    newcomers: VecDeque<(AbortHandle, Arc<Pulse>)>,
+    newcomers: VecDeque<Guest>,
+    /// Connections that have made a request.
+    regulars: VecDeque<Guest>,
 }
+
+/// A connection as the door sees it.
+type Guest = (AbortHandle, Arc<Pulse>);
 
 impl Server {
     /// Serves until `shutdown` is ready, and then for as long as it says: that is for balancers,
@@ -97,6 +102,7 @@ impl Server {
             stage: watch::Sender::new(Stage::Open),
             connections: JoinSet::new(),
             newcomers: VecDeque::new(),
+            regulars: VecDeque::new(),
         };
         let stage = hall.stage.clone();
         let mut closing = pin!(async move {
@@ -168,25 +174,46 @@ impl<F> Hall<F> {
                 log(&error);
             }
         });
-        self.forget_known();
+        self.sort_guests();
         self.newcomers.push_back((task, pulse));
     }
 
     /// Cuts the connection that has been open longest without making a request: at the cap, silent
-    /// peers must not keep others out until their deadlines. Who has made one is left alone.
+    /// peers must not keep others out until their deadlines. If all have made one, it cuts one that
+    /// waits for its next: a request now and then is no better a reason to keep others out. One whose
+    /// request is in flight is left alone.
     fn make_room(&mut self) {
-        self.forget_known();
+        self.sort_guests();
         if let Some((task, _)) = self.newcomers.pop_front() {
             task.abort();
+            return;
+        }
+        for _ in 0..self.regulars.len() {
+            let Some(guest) = self.regulars.pop_front() else {
+                return;
+            };
+            if guest.0.is_finished() {
+                continue;
+            }
+            if guest.1.is_between_requests() {
+                guest.0.abort();
+                return;
+            }
+            self.regulars.push_back(guest);
         }
     }
 
-    /// Drops what is no newcomer any more from the front. Deadlines see to it that the front moves.
-    fn forget_known(&mut self) {
-        let is_known =
-            |(task, pulse): &(AbortHandle, Arc<Pulse>)| task.is_finished() || pulse.has_served();
-        while self.newcomers.front().is_some_and(is_known) {
-            self.newcomers.pop_front();
+    /// Moves from the front who is no newcomer any more. Deadlines see to it that the front moves.
+    fn sort_guests(&mut self) {
+        let is_known = |(task, pulse): &Guest| task.is_finished() || pulse.has_served();
+        while let Some(guest) = self.newcomers.pop_front_if(|guest| is_known(guest)) {
+            if !guest.0.is_finished() {
+                self.regulars.push_back(guest);
+            }
+        }
+        // Not for each connection, which would look at all of them each time.
+        if self.regulars.len() > 2 * self.limits.connections {
+            self.regulars.retain(|(task, _)| !task.is_finished());
         }
     }
 

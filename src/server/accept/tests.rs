@@ -296,14 +296,35 @@ async fn at_the_cap_a_peer_in_use_is_left_alone_and_others_wait() {
     };
     let server = start(limits, None).await;
     let mut first = server.connect().await;
-    first.write_all(&head("GET /peer")).await.unwrap();
-    read_until(&mut first, "}").await;
+    // Its request is in flight until its body comes.
+    let begin =
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    first.write_all(begin).await.unwrap();
+    read_until(&mut first, "100 Continue\r\n\r\n").await;
     let mut second = server.connect().await;
     second.write_all(&head("GET /peer")).await.unwrap();
     let early = tokio::time::timeout(SHORT, read_until(&mut second, "}")).await;
     assert!(early.is_err(), "served beyond the cap");
+    first.write_all(b"ab").await.unwrap();
+    assert!(read_until(&mut first, "2 bytes").await.contains("200"));
     drop(first);
     assert!(read_until(&mut second, "}").await.contains("Peer"));
+}
+
+#[tokio::test]
+async fn at_the_cap_peers_between_requests_make_room_for_another() {
+    let limits = Limits {
+        connections: 2,
+        ..patient()
+    };
+    let server = start(limits, None).await;
+    let mut kept = Vec::new();
+    for _ in 0..5 {
+        let mut stream = server.connect().await;
+        stream.write_all(&head("GET /peer")).await.unwrap();
+        assert!(read_until(&mut stream, "}").await.contains("Peer"));
+        kept.push(stream);
+    }
 }
 
 #[tokio::test]

@@ -22,12 +22,17 @@ use tokio_rustls::TlsAcceptor;
 use super::body::RequestBody;
 use super::exchange;
 use super::limits::Limits;
-use super::pulse::{Phase, Pulse, Watchdog};
+use super::pulse::{Phase, Pulse};
 use super::transport::{Channel, Socket, Transport};
+use super::watchdog::Watchdog;
 use super::{Stage, reached};
 
 #[cfg(test)]
 mod tests;
+
+/// Bytes that all streams of a connection may send before they are read: the least that HTTP/2
+/// allows (RFC 9113 §6.9.2).
+const CONNECTION_WINDOW: u32 = 65_535;
 
 /// The protocol's name in the handshake (RFC 9113 §3.1).
 const ALPN_HTTP2: &[u8] = b"h2";
@@ -44,8 +49,8 @@ pub(super) enum ConnectionError {
     /// The server stops, and the handshake would take too long.
     #[error("the server stops before the TLS handshake is over")]
     Stopping,
-    /// The peer let us wait.
-    #[error("the peer let us wait too long: {0:?}")]
+    /// The peer let us wait, or work for nothing.
+    #[error("the peer cost too much: {0:?}")]
     Expired(Phase),
     /// The protocol was broken, or the connection.
     #[error("the connection broke")]
@@ -199,6 +204,8 @@ fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_header_list_size(u32::from(limits.head_bytes))
         .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(limits.stream_window)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(limits.ping_interval)
         .keep_alive_timeout(limits.ping_answer);
     builder
