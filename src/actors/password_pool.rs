@@ -1,12 +1,13 @@
 //! `PasswordPool` guards the machine's processors: one bcrypt worker thread per core and a bounded
 //! queue before them. Shape: pool. Deadline: the caller's; a login whose caller has left or whose
-//! deadline has passed is not hashed. When the actor dies, what is queued or being hashed goes on,
+//! deadline has passed is not hashed, and one whose turn would come too late is refused at once. When the actor dies, what is queued or being hashed goes on,
 //! and callers whose message was still in the mailbox get [`PasswordPoolError::Gone`] at once.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use thiserror::Error;
@@ -35,7 +36,7 @@ pub struct PasswordPolicy {
 /// Why a password was not hashed.
 #[derive(Debug, Error)]
 pub enum PasswordPoolError {
-    /// The queue is full; no hash was begun.
+    /// The queue is full, or longer than the deadline; no hash was begun.
     #[error("too many logins wait for a bcrypt worker")]
     Overloaded,
     /// The pool is down or did not answer in time.
@@ -51,7 +52,14 @@ pub enum PasswordPoolError {
 pub struct PasswordPool {
     handle: Handle<PasswordPoolMessage>,
     dummy: PasswordHash,
-    cost: u32,
+    policy: PasswordPolicy,
+    pace: Arc<Pace>,
+}
+
+/// How long a hash took lately.
+#[derive(Debug, Default)]
+struct Pace {
+    micros: AtomicU64,
 }
 
 impl PasswordPool {
@@ -62,8 +70,9 @@ impl PasswordPool {
     pub fn new(policy: PasswordPolicy) -> std::io::Result<(Self, Child)> {
         let (handle, published) = Handle::new(policy.queue + policy.workers);
         let dummy = password::dummy(policy.cost);
+        let pace = Arc::new(Pace::default());
         let arguments = Arguments {
-            workers: start_workers(policy, &dummy)?,
+            workers: start_workers(policy, &dummy, &pace)?,
         };
         let actor = (PasswordPoolActor, arguments);
         let child = Child::new("password_pool", actor, (&handle, published));
@@ -71,7 +80,8 @@ impl PasswordPool {
             Self {
                 handle,
                 dummy,
-                cost: policy.cost,
+                policy,
+                pace,
             },
             child,
         ))
@@ -89,13 +99,14 @@ impl PasswordPool {
     ) -> Result<bool, PasswordPoolError> {
         let hash = hash.unwrap_or_else(|| self.dummy.clone());
         let request = (password, hash);
+        self.check_wait()?;
         let message = |call| PasswordPoolMessage::Job(Job::Verify(call));
         Ok(self.handle.ask(request, within(DEADLINE), message).await?)
     }
 
     /// Whether a hash was made with fewer rounds than new ones are.
     pub fn is_weak(&self, hash: &PasswordHash) -> bool {
-        password::cost_of(hash).is_some_and(|cost| cost < self.cost)
+        password::cost_of(hash).is_some_and(|cost| cost < self.policy.cost)
     }
 
     /// Makes a hash for a new password.
@@ -103,8 +114,40 @@ impl PasswordPool {
     /// # Errors
     /// [`PasswordPoolError`], each.
     pub async fn hash(&self, password: Password) -> Result<PasswordHash, PasswordPoolError> {
+        self.check_wait()?;
         let message = |call| PasswordPoolMessage::Job(Job::Hash(call));
         self.handle.ask(password, within(DEADLINE), message).await?
+    }
+}
+
+impl PasswordPool {
+    /// Refuses what would wait for longer than it may: who is told so at once can try again, and who
+    /// waits in vain keeps others out of the queue.
+    fn check_wait(&self) -> Result<(), PasswordPoolError> {
+        let bound = self.policy.queue + self.policy.workers;
+        let waiting = bound - self.handle.permits().available_permits();
+        if self.pace.wait(waiting, self.policy.workers) > DEADLINE {
+            return Err(PasswordPoolError::Overloaded);
+        }
+        Ok(())
+    }
+}
+
+impl Pace {
+    // Several workers may note at once and one of them be forgotten: an estimate has no use for more.
+    fn note(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let before = match self.micros.load(Relaxed) {
+            0 => took,
+            before => before,
+        };
+        self.micros.store(before - before / 4 + took / 4, Relaxed);
+    }
+
+    /// How long it takes until so many have been hashed; nothing before the first one.
+    fn wait(&self, count: usize, workers: usize) -> Duration {
+        let rounds = u32::try_from(count / workers.max(1)).unwrap_or(u32::MAX);
+        Duration::from_micros(self.micros.load(Relaxed)).saturating_mul(rounds)
     }
 }
 
@@ -174,15 +217,17 @@ impl Actor for PasswordPoolActor {
 fn start_workers(
     policy: PasswordPolicy,
     dummy: &PasswordHash,
+    pace: &Arc<Pace>,
 ) -> std::io::Result<Arc<Sender<Job>>> {
     let (sender, jobs) = mpsc::channel();
     let jobs = Arc::new(Mutex::new(jobs));
     for index in 0..policy.workers {
         let jobs = Arc::clone(&jobs);
         let dummy = dummy.clone();
+        let pace = Arc::clone(pace);
         let work = move || {
             while let Some(job) = next_job(&jobs) {
-                job.run(policy.cost, &dummy);
+                job.run(policy.cost, &dummy, &pace);
             }
         };
         std::thread::Builder::new()
@@ -201,12 +246,14 @@ fn next_job(jobs: &Mutex<Receiver<Job>>) -> Option<Job> {
 
 impl Job {
     // A panic in the hash ends this login only: its call is dropped, which tells the caller.
-    fn run(self, cost: u32, dummy: &PasswordHash) {
+    fn run(self, cost: u32, dummy: &PasswordHash, pace: &Pace) {
+        let began = Instant::now();
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| match self {
             Self::Verify(call) if !call.is_stale() => {
                 metrics::counter!(PASSWORD_HASHES).increment(1);
                 let (password, hash) = &call.request;
                 let comparison = password::compare(password, hash, dummy);
+                pace.note(began.elapsed());
                 if comparison == Comparison::Corrupt {
                     metrics::counter!(CORRUPT_PASSWORD_HASHES).increment(1);
                 }
@@ -215,6 +262,7 @@ impl Job {
             Self::Hash(call) if !call.is_stale() => {
                 metrics::counter!(PASSWORD_HASHES).increment(1);
                 let hash = password::hash(&call.request, cost);
+                pace.note(began.elapsed());
                 call.answer(hash.map_err(|error| PasswordPoolError::Unhashable(error.into())));
             }
             Self::Verify(_) | Self::Hash(_) => {}
@@ -222,5 +270,24 @@ impl Job {
         if outcome.is_err() {
             tracing::error!("a bcrypt worker panicked; its login was refused");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_grows_with_the_queue_and_follows_the_hashes() {
+        let pace = Pace::default();
+        assert_eq!(pace.wait(1_000, 2), Duration::ZERO);
+        pace.note(Duration::from_millis(200));
+        assert_eq!(pace.wait(1, 2), Duration::ZERO);
+        assert_eq!(pace.wait(50, 2), Duration::from_secs(5));
+        for _ in 0..20 {
+            pace.note(Duration::from_millis(400));
+        }
+        assert!(pace.wait(50, 2) > Duration::from_millis(9_900));
+        assert!(pace.wait(50, 2) <= Duration::from_secs(10));
     }
 }
