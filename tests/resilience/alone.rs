@@ -4,7 +4,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// Waits until no other such test runs; hold it to the end.
+/// Waits until no other such test runs; none begins while the guard lives.
 pub(crate) async fn serial() -> MutexGuard<'static, ()> {
     ALONE.lock().await
 }

@@ -115,6 +115,15 @@ impl Place {
         self.spawn(command, "")
     }
 
+    /// As [`Place::start`], with a limit of open files.
+    pub(crate) fn start_with_files(&self, files: u32, arguments: &str) -> Running {
+        let mut command = Command::new("sh");
+        let line = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        command.args(["-c", &line, env!("CARGO_BIN_EXE_sentinel")]);
+        command.args(arguments.split_whitespace());
+        self.spawn(command, "")
+    }
+
     fn sentinel(&self, arguments: &str, input: &str) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
         command.args(arguments.split_whitespace());

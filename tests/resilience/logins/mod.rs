@@ -1,1 +1,4 @@
 //! Floods of logins beside verification.
+
+mod floods;
+mod reset;
