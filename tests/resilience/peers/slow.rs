@@ -15,7 +15,7 @@ use crate::alone::serial;
 use crate::h2_frames::{END_HEADERS, END_STREAM, HEADERS, NONE, PING, frame, head, preface};
 use crate::probe::{Watch, watch_for};
 use crate::target::{Stream, Target, ask};
-use crate::vitals::{KIB, MIB};
+use crate::vitals::KIB;
 
 /// The longest that any of these may stay: 10 s is each limit, the rest is for a busy machine.
 const CLOSED_WITHIN: Duration = Duration::from_secs(15);
@@ -25,8 +25,8 @@ const NOT_BEFORE: Duration = Duration::from_secs(9);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Peers that connect at one time: more would only fill the system's queue.
 const CONNECTING: usize = 64;
-/// What an idle connection may cost.
-const IDLE_COST: usize = 64 * KIB;
+/// What a connection may cost that is idle or slow.
+const CONNECTION_COST: usize = 64 * KIB;
 
 /// How a peer is slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,10 +180,11 @@ async fn slow_and_silent_peers_are_closed_in_time_and_harm_nobody_else() {
         crowds.spawn(crowd(Arc::clone(target), slow, scaled(count)));
     }
     let outcomes = crowds.join_all().await;
-    for (target, memory) in [&plain, &tls].into_iter().zip(memory) {
+    let peers = [scaled(400 + 80 + 4), scaled(200 + 10 + 10)];
+    for ((target, memory), peers) in [&plain, &tls].into_iter().zip(memory).zip(peers) {
         let growth = target.vitals().memory().saturating_sub(memory);
-        println!("memory + {} KiB", growth / KIB);
-        assert!(growth < 100 * MIB, "{growth}");
+        println!("memory + {} KiB for {peers} peers", growth / KIB);
+        assert!(growth < peers * CONNECTION_COST, "{growth} bytes");
     }
     for (watch, before) in watches.into_iter().zip(before) {
         let during = watch.end().await;
@@ -214,7 +215,7 @@ async fn an_idle_connection_costs_little() {
     idle.extend(idle_connections(&target, count).await);
     let each = target.vitals().memory().saturating_sub(memory) / count;
     println!("an idle connection costs {} KiB", each / KIB);
-    assert!(each <= IDLE_COST, "{each} bytes");
+    assert!(each <= CONNECTION_COST, "{each} bytes");
     drop(idle);
     target.check_sound();
 }
