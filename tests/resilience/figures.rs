@@ -1,11 +1,12 @@
 //! Figures for people: `cargo test --test resilience -- --nocapture` shows them.
 
+use std::fmt::Display;
 use std::time::Duration;
 
-/// Prints a line.
+/// Tells a figure.
 #[expect(clippy::print_stderr, reason = "that is what it is for")]
-pub(crate) fn tell(line: &str) {
-    eprintln!("{line}");
+pub(crate) fn tell(figure: impl Display) {
+    eprintln!("{figure}");
 }
 
 /// Median, 99th of 100, and longest of these.

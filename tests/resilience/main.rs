@@ -8,7 +8,6 @@
 
 mod actors;
 mod alone;
-mod figure;
 mod figures;
 mod h2_frames;
 mod history;

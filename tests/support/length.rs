@@ -1,10 +1,11 @@
 //! How long a run is: short unless a variable of the environment says otherwise.
 
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// The number that this variable holds, or `default`.
 #[track_caller]
-pub(crate) fn number(variable: &str, default: u64) -> u64 {
+pub(crate) fn number<T: FromStr>(variable: &str, default: T) -> T {
     let Some(text) = std::env::var_os(variable) else {
         return default;
     };

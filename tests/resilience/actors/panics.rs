@@ -142,7 +142,7 @@ async fn a_panic_at_any_message_of_the_management_actor_stays_one_panic() {
 #[tokio::test(flavor = "multi_thread")]
 async fn panics_spread_over_all_actors_lose_nothing() {
     let _alone = serial().await;
-    let count = usize::try_from(number("SENTINEL_TEST_PANICS", 15)).unwrap();
+    let count = number("SENTINEL_TEST_PANICS", 15);
     let mut by_actor: HashMap<&str, Vec<Case>> = HashMap::new();
     // Of `verified` there is one at most.
     let is_repeated = |case: &Case| !matches!(case.moment, Moment::Before(kind) | Moment::After(kind) if kind == "verified");
@@ -187,7 +187,7 @@ async fn strike_under_load(ward: Ward, cases: &[Case]) {
     assert!(histories.iter().all(|history| history.issued > 0));
     if !away.is_empty() {
         let (median, slow, last) = spread(&mut away);
-        tell(&format!(
+        tell(format!(
             "{} panics: back after {median:?}, at most {last:?}",
             away.len()
         ));

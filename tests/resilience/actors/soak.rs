@@ -45,7 +45,7 @@ async fn a_long_run_with_faults_keeps_memory_and_files_flat() {
     let (histories, samples) = tokio::join!(clients, faults);
     let issued: usize = histories.iter().map(|history| history.issued).sum();
     let (third, last) = (samples[samples.len() / 3], samples[samples.len() - 1]);
-    tell(&format!(
+    tell(format!(
         "soak: {} s, {issued} pairs, {} faults; MiB and files after a third {third:?}, at the end \
          {last:?}",
         length.as_secs(),

@@ -94,13 +94,7 @@ async fn check_verified(app: &TestApp, history: &mut History, token: &str, expec
     }
 }
 
-/// A refusal for now: 503, and when to come again.
-#[track_caller]
-pub(crate) fn check_unavailable(answer: &Answer, after: Duration) {
-    check_unavailable_within(answer, after, AT_ONCE);
-}
-
-/// As [`check_unavailable`], where it may take longer.
+/// A refusal for now: 503, and when to come again; within this time.
 #[track_caller]
 pub(crate) fn check_unavailable_within(answer: &Answer, after: Duration, patience: Duration) {
     assert_eq!(answer.status, 503, "{} after {after:?}", answer.body);

@@ -54,7 +54,7 @@ async fn run(mut bench: Bench, victims: &[Victim]) {
         RandomState::new().build_hasher().finish(),
     );
     let kills = number("SENTINEL_TEST_KILLS", KILLS);
-    tell(&format!("SENTINEL_TEST_SEED={seed}"));
+    tell(format!("SENTINEL_TEST_SEED={seed}"));
     let mut random = Random::of(seed);
     let (done, is_done) = watch::channel(false);
     let mut workers = JoinSet::new();
@@ -74,7 +74,7 @@ async fn run(mut bench: Bench, victims: &[Victim]) {
     }
     done.send_replace(true);
     workers.join_all().await;
-    tell(&bench.recorder.figures());
+    tell(bench.recorder.figures());
     let found = violations(&bench.recorder.entries());
     assert!(
         found.is_empty(),
@@ -98,7 +98,7 @@ fn check_recovery(victim: Victim, recoveries: &[Recovery]) {
     let mut took: Vec<Duration> = own.map(|recovery| recovery.took).collect();
     let stale = recoveries.iter().map(|recovery| recovery.stale).max();
     let (median, _, longest) = spread(&mut took);
-    tell(&format!(
+    tell(format!(
         "{victim:?}: {} kills, back after {median:?}, at most {longest:?}; after any kill Redis has \
          forgotten ended tokens after at most {stale:?}",
         took.len()

@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 
 use super::request::check_no_orphans;
 use super::*;
-use crate::figure::{length, measured};
+use crate::figures::tell;
 use crate::support::app::spawn_app_with;
+use crate::support::length::number;
 use crate::support::replica_set::ReplicaSet;
 
 /// What befalls the primary.
@@ -68,7 +69,7 @@ async fn endure(fate: Fate) {
     let warm = app.login().await;
     let disturbance = async {
         let mut tokens = warm.clone();
-        for _ in 0..length("SENTINEL_TEST_ELECTIONS", 1) {
+        for _ in 0..number("SENTINEL_TEST_ELECTIONS", 1) {
             // Some life before.
             for _ in 0..10 {
                 tokens = refreshed(&app, &tokens).await;
@@ -91,7 +92,7 @@ async fn endure(fate: Fate) {
             let ((), resumed) = tokio::join!(election, resumption);
             let elected = *elected.get().unwrap();
             let (election, after) = (elected - began, resumed - elected);
-            measured(format_args!(
+            tell(format_args!(
                 "{fate:?}: a majority after {election:?}, resumed after {after:?} more"
             ));
             assert!(after < BACK_WITHIN, "resumed {after:?} after the election");
@@ -101,7 +102,7 @@ async fn endure(fate: Fate) {
     let (histories, ()) = under_load(&app, disturbance).await;
     let told: usize = histories.iter().map(|h| h.unavailable + h.unverified).sum();
     let issued: usize = histories.iter().map(|h| h.issued).sum();
-    measured(format_args!(
+    tell(format_args!(
         "{fate:?}: {issued} issued, {told} times told to come again"
     ));
     check_nothing_lost(&app, histories).await;

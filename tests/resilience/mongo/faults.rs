@@ -5,7 +5,8 @@
 use super::fail_point::{ALL, Fault, Faulty, WRITES, Which};
 use super::request::{Request, check_no_orphans};
 use super::*;
-use crate::figure::{length, measured};
+use crate::figures::tell;
+use crate::support::length::number;
 
 /// What a primary says that is none any more, or soon will be none.
 const PRIMARY_CHANGES: [i32; 5] = [10_107, 11_602, 189, 91, 13_435];
@@ -38,7 +39,7 @@ async fn a_change_of_the_primary_is_not_noticed_where_the_next_try_goes_well() {
     // These were carried out before they were answered so: the repeat finds its own work.
     faults.extend(PRIMARY_CHANGES.map(Fault::Unconfirmed));
     faults.push(Fault::Closed);
-    let each = length("SENTINEL_TEST_FAULTS_PER_CALL", 2).min(Request::EVERY.len());
+    let each = number("SENTINEL_TEST_FAULTS_PER_CALL", 2).min(Request::EVERY.len());
     for (index, fault) in faults.into_iter().enumerate() {
         let mut requests = Request::EVERY;
         requests.rotate_left(index % Request::EVERY.len());
@@ -70,7 +71,7 @@ async fn fail_at_each_call(request: Request) {
     let bench = Faulty::start().await;
     let mut faults = PRIMARY_CHANGES.map(Fault::Code).to_vec();
     faults.extend([Fault::Code(OUT_OF_DISK_SPACE), Fault::Closed]);
-    let each = length("SENTINEL_TEST_FAULTS_PER_CALL", 1);
+    let each = number("SENTINEL_TEST_FAULTS_PER_CALL", 1);
     let mut met = 0;
     for call in 0.. {
         let mut has_come_through = false;
@@ -80,7 +81,7 @@ async fn fail_at_each_call(request: Request) {
             met += usize::from(!has_come_through);
         }
         if has_come_through {
-            measured(format_args!(
+            tell(format_args!(
                 "{request:?}: {call} storage calls, {met} faults"
             ));
             assert!(call >= 4, "only {call} calls");

@@ -3,8 +3,9 @@
 
 use super::fail_point::{ALL, Fault, Faulty, Which};
 use super::*;
-use crate::figure::{length, measured};
+use crate::figures::tell;
 use crate::support::app::Answer;
+use crate::support::length::number;
 
 /// Verifications of each measurement.
 const SAMPLES: usize = 500;
@@ -20,7 +21,7 @@ const VERIFY_DEADLINE: Duration = Duration::from_millis(250 + 250);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_loses_a_session_through_an_outage() {
-    let outage = Duration::from_secs(length("SENTINEL_TEST_OUTAGE_SECONDS", 3));
+    let outage = Duration::from_secs(number("SENTINEL_TEST_OUTAGE_SECONDS", 3));
     let mut bench = Faulty::start().await;
     let Faulty { app, mongod, .. } = &mut bench;
     let mut sessions = Vec::new();
@@ -46,7 +47,7 @@ async fn nobody_loses_a_session_through_an_outage() {
         };
         let (resumed, back) = tokio::join!(waiting, restart);
         let after = resumed.saturating_duration_since(back);
-        measured(format_args!(
+        tell(format_args!(
             "{outage:?} without MongoDB, resumed after {after:?}"
         ));
         assert!(after < BACK_WITHIN, "resumed after {after:?}");
@@ -57,7 +58,7 @@ async fn nobody_loses_a_session_through_an_outage() {
     let (histories, ()) = under_load(app, disturbance).await;
     let told: usize = histories.iter().map(|h| h.unavailable + h.unverified).sum();
     let issued: usize = histories.iter().map(|h| h.issued).sum();
-    measured(format_args!(
+    tell(format_args!(
         "{issued} issued, {told} times told to come again"
     ));
     assert!(told > 0, "nobody met the outage");
@@ -80,7 +81,7 @@ async fn known_tokens_do_not_notice_a_slow_or_absent_mongodb() {
     let away = p99(&bench.app, &known, CLIENTS).await;
     bench.mongod.restart().await;
     check_back(&bench.app).await;
-    measured(format_args!(
+    tell(format_args!(
         "p99 calm {calm:?}, slow {slow:?}, away {away:?}"
     ));
     for (what, p99) in [("slow", slow), ("away", away)] {
@@ -142,7 +143,7 @@ async fn check_back(app: &TestApp) {
         check_unavailable_within(&login, took, DEADLINE);
     }
     let back = cleared.elapsed();
-    measured(format_args!("back after {back:?}"));
+    tell(format_args!("back after {back:?}"));
     assert!(back < BACK_WITHIN, "back after {back:?}");
 }
 

@@ -7,9 +7,9 @@ mod floods;
 mod oversized;
 mod slow;
 
+use crate::support::length::number;
+
 /// A count of a short run, times `SENTINEL_TEST_SCALE`.
 pub(crate) fn scaled(count: usize) -> usize {
-    let scale = std::env::var_os("SENTINEL_TEST_SCALE");
-    let scale = scale.map_or(1, |scale| scale.to_str().unwrap().parse().unwrap());
-    count * scale
+    count * number("SENTINEL_TEST_SCALE", 1)
 }

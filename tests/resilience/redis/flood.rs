@@ -11,6 +11,7 @@ use super::flush::Profile;
 use super::*;
 use crate::alone::serial;
 use crate::figures::spread;
+use crate::support::length::number;
 
 /// Malformed tokens offered.
 const MALFORMED: usize = 20_000;
@@ -68,8 +69,7 @@ async fn malformed_tokens_reach_no_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_unknown_tokens_is_capped_and_live_ones_do_not_notice() {
     let _alone = serial().await;
-    let count = std::env::var_os("SENTINEL_TEST_FLOOD");
-    let count = count.map_or(UNKNOWN, |text| text.to_str().unwrap().parse().unwrap());
+    let count = number("SENTINEL_TEST_FLOOD", UNKNOWN);
     let bench = bench(&[]).await;
     let pairs = users(&bench.app, "user", 8).await;
     check_live(&bench.app, &access(&pairs)).await;

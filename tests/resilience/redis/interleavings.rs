@@ -11,6 +11,7 @@ use crate::figures::spread;
 use crate::proxy::Proxy;
 use crate::random::Random;
 use crate::support::app::USER;
+use crate::support::length::{Rounds, number};
 
 /// How long they may take where their number is not set.
 const AT_MOST: Duration = Duration::from_secs(20);
@@ -89,25 +90,19 @@ struct Two {
 #[tokio::test(flavor = "multi_thread")]
 async fn ended_means_ended_whatever_happens_at_the_same_time() {
     let _alone = serial().await;
-    let number = |name: &str| {
-        let text = std::env::var_os(name)?;
-        Some(text.to_str().unwrap().parse::<u64>().unwrap())
-    };
-    let count = number("SENTINEL_TEST_INTERLEAVINGS");
-    let seed = number("SENTINEL_TEST_SEED").unwrap_or(1);
+    let seed = number("SENTINEL_TEST_SEED", 1_u64);
     let mut two = two().await;
-    let started = Instant::now();
-    let mut done = 0;
-    while count.map_or(started.elapsed() < AT_MOST, |count| done < count) {
+    let mut count = 0;
+    for done in Rounds::lasting(AT_MOST, "SENTINEL_TEST_INTERLEAVINGS") {
         let mut choices = Random::of(seed.wrapping_add(done));
         let steps: [Step; ENDS] = std::array::from_fn(|_| Step::choose(&mut choices));
         let repeat = format!("SENTINEL_TEST_SEED={} {steps:?}", seed + done);
         two.interleave(&steps, &repeat).await;
-        done += 1;
+        count += 1;
     }
     tell(
         "interleavings and acknowledged ends",
-        (done, two.acknowledged),
+        (count, two.acknowledged),
     );
     assert!(two.acknowledged > ENDS, "hardly anything ended");
     tell("ends obeyed by the other server", spread(&mut two.heard));

@@ -28,7 +28,7 @@ const TRUSTED_WITHIN: Duration = Duration::from_secs(2 + 2);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Tells one measured value.
 fn tell(what: &str, value: impl std::fmt::Debug) {
-    figures::tell(&format!("{what}: {value:?}"));
+    figures::tell(format!("{what}: {value:?}"));
 }
 
 /// The password of every user.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::alone::serial;
+use crate::support::length::number;
 
 /// Tokens that a flush takes, where `SENTINEL_TEST_PUT_BACK` does not set their number.
 const LOST: usize = 200;
@@ -89,8 +90,7 @@ async fn an_old_dump_brings_no_ended_token_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_emptied_redis_lost_is_put_back_without_being_used() {
     let _alone = serial().await;
-    let count = std::env::var_os("SENTINEL_TEST_PUT_BACK");
-    let count = count.map_or(LOST, |text| text.to_str().unwrap().parse().unwrap());
+    let count = number("SENTINEL_TEST_PUT_BACK", LOST);
     let bench = bench(&[]).await;
     let pairs = users(&bench.app, "user", count).await;
     let (ended, live) = pairs.split_at(5);

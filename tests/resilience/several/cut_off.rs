@@ -51,7 +51,7 @@ async fn what_a_crash_cut_off_holds_at_once_when_another_server_acknowledges_its
         several.servers[0].restart();
         several.servers[0].becomes("ready", PATIENCE).await;
     }
-    tell(&format!("{cut_off} requests were cut off"));
+    tell(format!("{cut_off} requests were cut off"));
     assert!(cut_off > 0, "no crash met a request");
     assert!(left.is_empty(), "{} of {cut_off}: {left:#?}", left.len());
     let found = violations(&recorder.entries());

@@ -43,7 +43,7 @@ async fn what_one_server_ended_all_refuse_within_250_ms_and_redis_has_lost_at_on
         assert_eq!(several.keys(&pair.access).await, 0, "it came back");
     }
     let (median, most, longest) = spread(&mut late);
-    tell(&format!(
+    tell(format!(
         "{} times heard after {median:?}, 99 of 100 after {most:?}, at most {longest:?}",
         late.len()
     ));

@@ -38,7 +38,7 @@ async fn a_hundred_refreshes_of_one_token_at_once_over_two_servers_have_one_succ
         pair = next;
         rounds = round + 1;
     }
-    tell(&format!("{rounds} rounds of {PARALLEL} refreshes"));
+    tell(format!("{rounds} rounds of {PARALLEL} refreshes"));
 }
 
 /// Refreshes from all sides, from a barrier on. Nobody is refused: all are within the time in

@@ -120,7 +120,7 @@ fn line(port: u16) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_stop_by_turns_behind_a_balancer_are_noticed_by_nobody() {
     let _serial = serial().await;
-    let stops = usize::try_from(length::number("SENTINEL_TEST_STOPS", 6)).unwrap();
+    let stops = length::number("SENTINEL_TEST_STOPS", 6);
     let mut pool = Pool::start().await;
     let (done, watched) = watch::channel(false);
     let mut clients = JoinSet::new();

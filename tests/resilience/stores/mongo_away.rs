@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use futures_util::future::join_all;
 
 use super::*;
-use crate::figure::measured;
+use crate::figures::tell;
 use crate::support::app::Tokens;
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn connections_that_were_forgotten_on_their_way_are_replaced_within_two_se
     };
     let (refreshed, ()) = tokio::join!(refreshed, known);
     let last = refreshed.into_iter().max().unwrap() - forgotten;
-    measured(format_args!(
+    tell(format_args!(
         "forgotten connections were replaced after {last:?}"
     ));
     assert!(last < RECOVERED_WITHIN, "after {last:?}");
@@ -175,7 +175,7 @@ async fn recovers_from(silence: Silence) {
         let last = times.into_iter().max().unwrap();
         // Before it means: while it was slow.
         let after = last.saturating_duration_since(opened);
-        measured(format_args!(
+        tell(format_args!(
             "the last {what} came through {after:?} after the end"
         ));
         assert!(after < RECOVERED_WITHIN, "{what} after {after:?}");

@@ -7,8 +7,9 @@ use futures_util::stream;
 use warp_sentinel::crypto::random;
 
 use super::*;
-use crate::figure::{length, measured};
+use crate::figures::tell;
 use crate::support::app::Tokens;
+use crate::support::length::number;
 
 /// Attempts under way at a time while the truth is away: each that could be a token waits for its
 /// deadline then.
@@ -65,7 +66,7 @@ async fn attack(away: Away) {
         Away::Redis => AT_ONCE_IN_THE_TRUTH,
         Away::Mongo | Away::Both => AT_ONCE,
     };
-    let attempts = length("SENTINEL_TEST_UNKNOWN_TOKENS", 6_000) / 3;
+    let attempts = number("SENTINEL_TEST_UNKNOWN_TOKENS", 6_000) / 3;
     let began = Instant::now();
     let answered = stream::iter(0..attempts)
         .map(|attempt| attempted(&bench.app, forged(attempt, &known), away))
@@ -77,7 +78,7 @@ async fn attack(away: Away) {
         }
     });
     let count = count.await;
-    measured(format_args!(
+    tell(format_args!(
         "{away:?} away: 0 let in, {count:?}, {:?}",
         began.elapsed()
     ));
