@@ -1,7 +1,8 @@
 //! `PasswordPool` guards the machine's processors: one bcrypt worker thread per core and a bounded
 //! queue before them. Shape: pool. Deadline: the caller's; a login whose caller has left or whose
-//! deadline has passed is not hashed, and one whose turn would come too late is refused at once. When the actor dies, what is queued or being hashed goes on,
-//! and callers whose message was still in the mailbox get [`PasswordPoolError::Gone`] at once.
+//! deadline has passed is not hashed, and one whose turn would come too late is refused at once.
+//! When the actor dies, what is queued or being hashed goes on, and callers whose message was still
+//! in the mailbox get [`PasswordPoolError::Gone`] at once.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

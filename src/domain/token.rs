@@ -153,6 +153,9 @@ pub struct TokenRecord {
     pub family: FamilyId,
     /// The refresh token this pair was chosen by, while its answer may have been lost.
     pub rotated_from: Option<RotatedFrom>,
+    /// The access token in whose place this pair came, by a login or a rotation. The fast copy may
+    /// still have it if the server that wrote this pair died.
+    pub replaced: Option<TokenValue>,
 }
 
 /// The refresh token that was spent for the present pair.

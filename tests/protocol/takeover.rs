@@ -19,6 +19,7 @@ use crate::support::stores::stores;
 const CLIENT: &str = "shFOe5rR3w9KkadUAXgmi0mq7UhYPn6FKLANwQsg";
 const ACCESS: &str = "2nbsIgCZTWrqAYhW61htarwhBS7LF9";
 const REFRESH: &str = "ja5sQhTd0ebRA7Lkmps7s74eHlvhI3";
+const NEXT_REFRESH: &str = "Qm3sQhTd0ebRA7Lkmps7s74eHlvhI3";
 const REPLACED: &str = "sx2Rz0vVFVRQBCFVCTwXINPjSswq1W";
 
 /// The databases of a Flask-Sentinel that has just been stopped.
@@ -317,14 +318,14 @@ async fn a_refresh_and_a_replacement_by_flask_sentinel_beside_us_are_believed() 
         next.remove(field);
     }
     next.insert("_id", ObjectId::new());
-    next.insert("access_token", ACCESS);
-    next.insert("refresh_token", REFRESH);
+    next.insert("access_token", REPLACED);
+    next.insert("refresh_token", NEXT_REFRESH);
     tokens.delete_many(pair).await.unwrap();
     tokens.insert_one(next).await.unwrap();
 
-    assert_eq!(app.verify(ACCESS).await.status, 204);
+    assert_eq!(app.verify(REPLACED).await.status, 204);
     assert_eq!(refresh(&app, &ours.refresh).await.error(), "invalid_grant");
-    let renewed = refresh(&app, REFRESH).await.tokens();
+    let renewed = refresh(&app, NEXT_REFRESH).await.tokens();
     assert_eq!(app.verify(&renewed.access).await.status, 204);
 }
 

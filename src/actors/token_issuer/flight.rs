@@ -141,7 +141,7 @@ impl Flight {
         for (plan, published) in plans.into_iter().zip(published) {
             plan.job.answer(match plan.step {
                 Step::Refuse(error) => Err(error.into()),
-                Step::Repeat { pair, .. } => Ok(Some(issued(&pair.record, now))),
+                Step::Repeat(pair) => Ok(Some(issued(&pair.record, now))),
                 // The truth has the pair. Redis is brought up to date before it is trusted again.
                 Step::Put(put) => Ok(Some(issued(&put.record, put.record.issued_at))),
                 Step::End { answer, .. } => match published {
@@ -163,7 +163,7 @@ impl Flight {
                 told.extend(ended.iter().cloned());
             }
             // The client may come once more for a pair that it did not get.
-            if !plan.job.is_stale() && !matches!(plan.step, Step::Repeat { .. }) {
+            if !plan.job.is_stale() && !matches!(plan.step, Step::Repeat(_)) {
                 answered.extend(ended);
             }
         }

@@ -29,10 +29,7 @@ pub(super) enum Step {
     Put(Box<Put>),
     /// Answer with a pair that was written before, whose answer was lost. Redis may not have been
     /// told, so it is told again, also that the access token it replaced has ended.
-    Repeat {
-        pair: Box<Put>,
-        replaced: Option<TokenValue>,
-    },
+    Repeat(Box<Put>),
     /// End these pairs; then answer so. The token itself goes from Redis in any case.
     End {
         ended: Vec<TokenRecord>,
@@ -86,6 +83,9 @@ impl Decider {
             refresh_expires_at: policy.refresh_lifetime.map(|lifetime| now + lifetime),
             family: id,
             rotated_from: None,
+            replaced: replaced
+                .as_ref()
+                .map(|replaced| replaced.access_token.clone()),
         };
         Step::put(record, issue.user.clone(), replaced)
     }
@@ -110,14 +110,11 @@ impl Decider {
             Decision::Rotate(scope) => {
                 Step::put(self.rotated(record, scope), user()?, Some(record.clone()))
             }
-            Decision::Repeat => Step::Repeat {
-                pair: Box::new(Put {
-                    record: record.clone(),
-                    user: user()?,
-                    replaced: None,
-                }),
-                replaced: end.map(|end| end.access_token.clone()),
-            },
+            Decision::Repeat => Step::Repeat(Box::new(Put {
+                record: record.clone(),
+                user: user()?,
+                replaced: None,
+            })),
         })
     }
 
@@ -137,6 +134,7 @@ impl Decider {
                 refresh_token,
                 at: now,
             }),
+            replaced: Some(record.access_token.clone()),
             ..record.clone()
         }
     }
@@ -172,7 +170,7 @@ impl Step {
     /// The record that the fast copy is told of.
     pub(super) fn told(&self) -> Option<&TokenRecord> {
         match self {
-            Self::Put(put) | Self::Repeat { pair: put, .. } => Some(&put.record),
+            Self::Put(put) | Self::Repeat(put) => Some(&put.record),
             Self::Refuse(_) | Self::End { .. } => None,
         }
     }
@@ -180,7 +178,7 @@ impl Step {
     /// The records that it ends.
     pub(super) fn ended(&self) -> Vec<&TokenRecord> {
         match self {
-            Self::Refuse(_) | Self::Repeat { .. } => Vec::new(),
+            Self::Refuse(_) | Self::Repeat(_) => Vec::new(),
             Self::Put(put) => put.replaced.iter().collect(),
             Self::End { ended, .. } => ended.iter().collect(),
         }
@@ -189,7 +187,7 @@ impl Step {
     /// What it writes to the truth.
     pub(super) fn writes(&self) -> Vec<TokenWrite> {
         match self {
-            Self::Refuse(_) | Self::Repeat { .. } => Vec::new(),
+            Self::Refuse(_) | Self::Repeat(_) => Vec::new(),
             Self::Put(put) => vec![put.write()],
             Self::End { ended, .. } => ended
                 .iter()
@@ -202,19 +200,18 @@ impl Step {
 
     /// What it changes in the fast copy.
     pub(super) fn publication(&self) -> Option<Publication> {
-        let access_token = |record: &TokenRecord| record.access_token.clone();
         match self {
             Self::Refuse(_) => None,
             Self::Put(put) => Some(Publication {
                 set: Some((put.record.access_token.clone(), put.grant())),
-                delete: put.replaced.iter().map(access_token).collect(),
+                delete: put.replaced.iter().flat_map(dead_with).collect(),
             }),
-            Self::Repeat { pair, replaced } => Some(Publication {
+            Self::Repeat(pair) => Some(Publication {
                 set: Some((pair.record.access_token.clone(), pair.grant())),
-                delete: replaced.iter().cloned().collect(),
+                delete: pair.record.replaced.iter().cloned().collect(),
             }),
             Self::End { ended, token, .. } => {
-                let mut delete: Vec<TokenValue> = ended.iter().map(access_token).collect();
+                let mut delete: Vec<TokenValue> = ended.iter().flat_map(dead_with).collect();
                 if !delete.contains(token) {
                     delete.push(token.clone());
                 }
@@ -222,6 +219,13 @@ impl Step {
             }
         }
     }
+}
+
+// A record that ends takes its predecessor along: the server that replaced that one may have died
+// before it could tell Redis.
+fn dead_with(record: &TokenRecord) -> impl Iterator<Item = TokenValue> + use<> {
+    let own = std::iter::once(record.access_token.clone());
+    own.chain(record.replaced.clone())
 }
 
 impl Put {

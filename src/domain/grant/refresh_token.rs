@@ -117,6 +117,7 @@ mod tests {
                 refresh_token: token('o'),
                 at: NOW,
             }),
+            replaced: None,
         }
     }
 

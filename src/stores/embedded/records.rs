@@ -152,6 +152,8 @@ pub(super) struct TokenRow {
     refresh_expires_at: Option<Millis>,
     family: [u8; 12],
     rotated_from: Option<(String, Millis)>,
+    #[serde(default)]
+    replaced: Option<String>,
 }
 
 impl From<&TokenRecord> for TokenRow {
@@ -172,6 +174,7 @@ impl From<&TokenRecord> for TokenRow {
                 .rotated_from
                 .as_ref()
                 .map(|spent| (text(&spent.refresh_token), millis(spent.at))),
+            replaced: record.replaced.as_ref().map(text),
         }
     }
 }
@@ -204,6 +207,7 @@ pub(super) fn read_token(id: RecordId, bytes: &[u8]) -> Result<TokenRecord, Stor
             .transpose()?,
         family: RecordId(row.family),
         rotated_from: row.rotated_from.map(rotated_from).transpose()?,
+        replaced: row.replaced.map(|text| token(PLACE, &text)).transpose()?,
     })
 }
 

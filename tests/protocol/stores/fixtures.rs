@@ -63,6 +63,7 @@ pub(super) fn record(number: u32, user_id: UserId) -> TokenRecord {
         refresh_expires_at: Some(noon() + Duration::days(30)),
         family: id(number),
         rotated_from: None,
+        replaced: Some(token(number + 2)),
     }
 }
 

@@ -65,11 +65,12 @@ async fn login(recorder: &Recorder, session: usize) -> Pair {
     }
 }
 
-/// Ends a pair in one of three ways.
+/// Ends a pair in one of four ways.
 async fn end(recorder: &Recorder, server: usize, session: usize, pair: &Pair) -> Told {
-    let asked = match session % 3 {
+    let asked = match session % 4 {
         0 => Asked::Refresh(pair.refresh.clone()),
-        1 => Asked::Revoke(pair.access.clone()),
+        1 => Asked::Login,
+        2 => Asked::Revoke(pair.access.clone()),
         _ => Asked::Revoke(pair.refresh.clone()),
     };
     recorder.ask(server, session, asked).await
@@ -89,5 +90,5 @@ async fn ended_elsewhere(
     let keys = several.keys(&pair.access).await;
     let status = several.verify(1, &pair.access).await;
     (keys > 0 || status != 401)
-        .then(|| format!("way {}: {keys} keys, verified with {status}", session % 3))
+        .then(|| format!("way {}: {keys} keys, verified with {status}", session % 4))
 }

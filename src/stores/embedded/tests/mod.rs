@@ -68,6 +68,7 @@ impl Opened {
             refresh_expires_at: Some(now + Duration::days(1)),
             family: RecordId([100; 12]),
             rotated_from: None,
+            replaced: None,
         }
     }
 

@@ -10,6 +10,9 @@ use crate::domain::token::{EndedToken, RotatedFrom, TokenRecord, TokenValue};
 
 use super::{SCHEMA, SCHEMA_VERSION, date, instant, object_id, record_id, scope, texts, token};
 
+/// The access token in whose place a pair came.
+const REPLACED: &str = "replaced_access_token";
+
 /// The document of a token pair.
 pub(in super::super) fn write(record: &TokenRecord) -> Document {
     let mut document = doc! {
@@ -41,6 +44,9 @@ pub(in super::super) fn write(record: &TokenRecord) -> Document {
             "rotated_from",
             doc! { "refresh_token": refresh_token, "at": at },
         );
+    }
+    if let Some(replaced) = &record.replaced {
+        document.insert(REPLACED, replaced.expose());
     }
     if let Some(instant) = purge_at(record) {
         document.insert("purge_at", date(instant));
@@ -89,6 +95,7 @@ fn try_read(document: &Document) -> Option<TokenRecord> {
         refresh_expires_at: instant(document, "refresh_expires"),
         family: record_id(document, "family").unwrap_or(id),
         rotated_from: rotated_from(document),
+        replaced: token(document, REPLACED),
     })
 }
 
