@@ -1,8 +1,9 @@
-//! Putting live tokens back: set for a moment, and for good once the truth was asked again.
+//! Putting live tokens back, so that none outlives its end.
 //!
-//! Their end may be carried out between our look-up in the truth and our write here, which would
-//! bring them back for the rest of their life. A server that dies in between leaves keys that end
-//! by themselves.
+//! The end of a token may be carried out between our look-up in the truth and our write here, which
+//! would bring the token back for the rest of its life. So its companion key is put first, which
+//! proves nothing by itself and ends in a moment; then the truth is asked again; then, if the
+//! companion is still there, the plain key comes beside it. An end deletes both.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,10 +16,10 @@ use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 
 use super::connection::RedisConnection;
-use super::transaction::{atomic, is_too_much, millis, rest};
+use super::transaction::{Transaction, atomic, is_too_much, is_unknown_command, millis, rest};
 use super::{companion, keys, store_error};
 
-/// How long a key lives whose token was not confirmed yet.
+/// How long a companion lives whose token was not confirmed yet.
 const UNCONFIRMED: Duration = Duration::from_secs(5);
 
 /// Which tokens are put.
@@ -26,7 +27,7 @@ const UNCONFIRMED: Duration = Duration::from_secs(5);
 pub enum Put {
     /// All of them, whatever stands under their keys.
     Any,
-    /// Those that have no key.
+    /// Those that have no companion.
     Absent,
 }
 
@@ -40,8 +41,8 @@ pub enum Outcome {
 }
 
 impl RedisConnection {
-    /// Sets tokens for a moment; [`RedisConnection::confirm`] makes it the rest of their life. A
-    /// grant that has ended, or has no user, is not set.
+    /// Puts the companions of tokens for a moment; [`RedisConnection::confirm`] makes tokens of them.
+    /// A grant that has ended, or has no user, is not put.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
@@ -54,14 +55,12 @@ impl RedisConnection {
         let mut groups: BTreeMap<u16, Group> = BTreeMap::new();
         for (token, grant) in grants {
             let rest = rest(grant, now).min(UNCONFIRMED);
-            if let (Some(user), Some(companion)) = (&grant.user, companion::write(grant))
+            if let Some(companion) = companion::write(grant)
                 && !rest.is_zero()
             {
                 let group = groups.entry(self.group_of(token)).or_default();
                 group.tokens.push(token.clone());
-                group.set(which, (keys::plain(token), &user.id.to_string()), rest);
-                let companion = (&*keys::companion(token), &*companion);
-                group.set(which, companion, rest).ignore();
+                group.put(which, (&keys::companion(token), &companion), rest);
             }
         }
         let puts = groups.values().map(|group| self.run(&group.pipeline));
@@ -79,8 +78,8 @@ impl RedisConnection {
         Ok(Outcome::Put(put.collect()))
     }
 
-    /// Lets tokens that were put live for the rest of their life. A server that has become full
-    /// meanwhile does not, and they end there in a moment; that is no error.
+    /// Makes tokens of companions that are still there, for the rest of their life. A server that
+    /// has become full meanwhile does not; that is no error.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
@@ -89,15 +88,22 @@ impl RedisConnection {
         grants: &[(TokenValue, &Grant)],
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let mut groups: BTreeMap<u16, Group> = BTreeMap::new();
+        let mut pipelines: BTreeMap<u16, (Pipeline, Transaction)> = BTreeMap::new();
         for (token, grant) in grants {
-            let group = groups.entry(self.group_of(token)).or_default();
-            let rest = millis(rest(grant, now));
-            for key in [keys::plain(token), &*keys::companion(token)] {
-                group.pipeline.cmd("PEXPIRE").arg(key).arg(rest).ignore();
+            let new = || (atomic(), Transaction::new());
+            let (promote, set) = pipelines.entry(self.group_of(token)).or_insert_with(new);
+            if let Some(user) = &grant.user {
+                promote_companion(promote, token, &user.id.to_string(), rest(grant, now));
             }
+            set.set(token, grant, now);
         }
-        let confirmed = groups.values().map(|group| self.run::<()>(&group.pipeline));
+        let confirmed = pipelines.values().map(async |(promote, set)| {
+            match self.run::<()>(promote).await {
+                // It has no COPY (before Redis 6.2), or does not let us use it.
+                Err(error) if is_unknown_command(&error) => self.run::<()>(&set.whole).await,
+                done => done,
+            }
+        });
         match future::try_join_all(confirmed).await {
             Err(error) if is_too_much(&error) => {
                 self.note_refused(grants.len());
@@ -106,6 +112,18 @@ impl RedisConnection {
             done => done.map(drop).map_err(store_error),
         }
     }
+}
+
+/// Only where the companion is there does the copy make a plain key, and only where there is a
+/// plain key does it get its value.
+fn promote_companion(pipeline: &mut Pipeline, token: &TokenValue, user_id: &str, rest: Duration) {
+    let (plain, companion) = (keys::plain(token), keys::companion(token));
+    let rest = millis(rest);
+    pipeline.cmd("COPY").arg(&companion).arg(plain).ignore();
+    let set = pipeline.cmd("SET").arg(plain).arg(user_id);
+    set.arg("XX").arg("PX").arg(rest).ignore();
+    let prolong = pipeline.cmd("PEXPIRE").arg(companion).arg(rest);
+    prolong.ignore();
 }
 
 /// What goes to one server at once.
@@ -124,12 +142,11 @@ impl Default for Group {
 }
 
 impl Group {
-    fn set(&mut self, which: Put, (key, value): (&str, &str), rest: Duration) -> &mut Pipeline {
+    fn put(&mut self, which: Put, (key, value): (&str, &str), rest: Duration) {
         let command = self.pipeline.cmd("SET").arg(key).arg(value);
-        let command = command.arg("PX").arg(millis(rest));
-        match which {
-            Put::Any => command,
-            Put::Absent => command.arg("NX"),
+        command.arg("PX").arg(millis(rest));
+        if which == Put::Absent {
+            command.arg("NX");
         }
     }
 }

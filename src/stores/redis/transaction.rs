@@ -93,6 +93,16 @@ pub(super) fn is_too_much(error: &RedisError) -> bool {
         && codes.all(|error| is_oom(error.code()) || is_abort(error.kind()))
 }
 
+/// Whether a transaction failed because the server has no such command, or none for us. Nothing of
+/// it was carried out then.
+pub(super) fn is_unknown_command(error: &RedisError) -> bool {
+    let Some(errors) = error.clone().into_server_errors() else {
+        return false;
+    };
+    let mut codes = errors.iter().map(|(_, error)| error.code());
+    codes.any(|code| matches!(code, "ERR" | "NOPERM"))
+}
+
 /// When a full server last refused tokens: it is told once in a spell, not for each.
 #[derive(Debug, Default)]
 pub(super) struct Fullness(Mutex<Option<Instant>>);

@@ -2,6 +2,7 @@
 //! which a local copy stays true.
 
 mod faults;
+mod put_back;
 mod servers;
 mod transports;
 
