@@ -83,21 +83,22 @@ impl Flights {
         redis: &RedisConnection,
         ends: &[&EndedToken],
     ) -> Result<Vec<TokenValue>, Failed> {
-        let tokens: Vec<TokenValue> = ends.iter().map(|end| end.access_token.clone()).collect();
-        let found = self.truth.find_by_access_token(&tokens).await;
-        let found = found.map_err(Failed::Truth)?;
-        let pairs = ends.iter().zip(found);
-        let ended = pairs.filter_map(|(end, record)| record.is_none().then_some(*end));
-        let ended: Vec<&EndedToken> = ended.collect();
-        let tokens: Vec<TokenValue> = ended.iter().map(|end| end.access_token.clone()).collect();
-        redis.delete(&tokens).await.map_err(Failed::Redis)?;
-        let untold = ended.iter().filter(|end| !end.is_published);
-        let untold: Vec<TokenValue> = untold.map(|end| end.access_token.clone()).collect();
-        if !untold.is_empty() {
+        let token = |end: &&EndedToken| end.access_token.clone();
+        // What was published has happened; of the others the truth knows.
+        let (told, untold): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.is_published);
+        let untold: Vec<TokenValue> = untold.iter().map(token).collect();
+        let found = self.truth.find_by_access_token(&untold).await;
+        let pairs = untold.into_iter().zip(found.map_err(Failed::Truth)?);
+        let happened = pairs.filter_map(|(token, record)| record.is_none().then_some(token));
+        let happened: Vec<TokenValue> = happened.collect();
+        let mut ended: Vec<TokenValue> = told.iter().map(token).collect();
+        ended.extend(happened.iter().cloned());
+        redis.delete(&ended).await.map_err(Failed::Redis)?;
+        if !happened.is_empty() {
             // If it fails, the same is done again in a moment.
-            let _done_again = self.truth.settle_ends(&[], &untold).await;
+            let _done_again = self.truth.settle_ends(&[], &happened).await;
         }
-        Ok(tokens)
+        Ok(ended)
     }
 
     /// Puts back what Redis lacks of the next live tokens, and tells where to go on; `None` at the

@@ -25,6 +25,9 @@ const REDIS_BUDGET: Duration = Duration::from_millis(100);
 /// for the next who asks; a silent truth must not hold the lane once it is back.
 const TRUTH_BUDGET: Duration = Duration::from_secs(1);
 
+/// How long Redis has for each step before it is trusted, when nobody waits for it.
+const REPLAY_BUDGET: Duration = Duration::from_secs(1);
+
 /// A verification on its way.
 pub(super) type LookUp = Call<TokenValue, Result<Option<Arc<Grant>>, CacheError>>;
 /// A change on its way.
@@ -165,7 +168,10 @@ impl Flights {
         let redis = endpoint
             .connect(RedisDeadlines::default(), predecessor.as_ref(), on_event)
             .await?;
-        self.carry_out(Ends::All, &redis, range).await?;
+        let patient = redis.clone().with_deadline(REPLAY_BUDGET);
+        if !patient.is_empty().await? {
+            self.carry_out(Ends::All, &patient, range).await?;
+        }
         Ok(Arc::new(redis))
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future;
 use redis::aio::MultiplexedConnection;
@@ -16,7 +17,7 @@ use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 
 use super::history::History;
-use super::identity::{ConnectionId, Probe};
+use super::identity::{ConnectionId, Probe, allowed};
 use super::slot::slot_of;
 use super::transaction::{Fullness, Transaction, is_too_much};
 use super::{companion, diagnosis, keys, store_error};
@@ -74,6 +75,28 @@ impl RedisConnection {
     /// be kept for a moment only.
     pub fn tracks_changes(&self) -> bool {
         self.traits.tracks_changes
+    }
+
+    /// The same connection, with more time for each answer.
+    #[must_use]
+    pub fn with_deadline(mut self, response: Duration) -> Self {
+        // A cluster connection keeps the deadline that it was made with.
+        if let Link::Single(link) = &mut self.link {
+            link.set_response_timeout(response);
+        }
+        self
+    }
+
+    /// Whether the server certainly has no key at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        let Link::Single(mut link) = self.link.clone() else {
+            return Ok(false);
+        };
+        let keys = allowed::<u64>(&mut link, &["DBSIZE"]).await;
+        Ok(keys.map_err(store_error)? == Some(0))
     }
 
     /// The grants of these tokens, in their order. `None` where Redis does not prove one: no key,
