@@ -72,6 +72,7 @@ impl Flight {
         let found = match Found::read(&self.truth, &jobs).await {
             Ok(found) => found,
             Err(error) => {
+                self.withdraw_revoked(&jobs).await;
                 answer_all(jobs, &error.into());
                 return Vec::new();
             }
@@ -176,6 +177,19 @@ impl Flight {
         match plan.step.publication() {
             Some(change) => Ok(self.caches.publish(change).await?),
             None => Ok(()),
+        }
+    }
+
+    // Without the truth nothing can be revoked. But Redis can go without the tokens, so that nobody
+    // is let in who reads it alone; the truth puts them back if nobody asks for the end again.
+    async fn withdraw_revoked(&self, jobs: &[Job]) {
+        let revoked = jobs.iter().filter_map(|job| match job {
+            Job::Revoke(call) => Some(call.request.clone()),
+            Job::Issue(_) | Job::Rotate(_) => None,
+        });
+        let revoked: Vec<TokenValue> = revoked.collect();
+        if !revoked.is_empty() {
+            let _not_answered_as_done = self.caches.withdraw(revoked).await;
         }
     }
 

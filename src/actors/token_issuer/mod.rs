@@ -43,8 +43,9 @@ const BOUND: usize = 1_024;
 /// Issues, rotates and revokes tokens.
 #[derive(Clone)]
 pub struct TokenIssuer {
-    handle: Handle<TokenIssuerMessage>,
-    /// Of a bound of its own: a flood of token requests must not shed a revocation.
+    logins: Handle<TokenIssuerMessage>,
+    /// Of a bound of its own, as the next: a flood of logins must shed neither.
+    refreshes: Handle<TokenIssuerMessage>,
     revocations: Handle<TokenIssuerMessage>,
     registry: UserRegistry,
     passwords: PasswordPool,
@@ -72,8 +73,9 @@ impl TokenIssuer {
         );
         (
             Self {
+                refreshes: handle.beside(BOUND),
                 revocations: handle.beside(BOUND),
-                handle,
+                logins: handle,
                 registry,
                 passwords,
             },
@@ -131,7 +133,9 @@ impl TokenIssuer {
                     scope,
                 };
                 let message = |call| TokenIssuerMessage::Job(Job::Rotate(call));
-                self.handle.ask(request, within(DEADLINE), message).await?
+                self.refreshes
+                    .ask(request, within(DEADLINE), message)
+                    .await?
             }
         }
     }
@@ -184,7 +188,7 @@ impl TokenIssuer {
             scope,
         };
         let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
-        self.handle.ask(issue, within(DEADLINE), message).await?
+        self.logins.ask(issue, within(DEADLINE), message).await?
     }
     // Once per user. A password that is too long for a new hash keeps its old one, and a failure
     // is left to the next login: this one is good.

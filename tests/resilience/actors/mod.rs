@@ -2,6 +2,7 @@
 //! told at once, it is back at once, and nothing acknowledged is lost.
 
 mod deed;
+mod overload;
 mod panics;
 mod poison;
 mod soak;

@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use ::redis::AsyncCommands;
 use futures_util::future::join_all;
 
 use super::*;
@@ -13,6 +14,8 @@ use crate::support::app::Tokens;
 async fn known_tokens_verify_while_mongodb_is_away_and_nothing_else_is_decided() {
     let bench = bench().await;
     let tokens = bench.app.login().await;
+    bench.app.add_user("anna", "pass word 1").await;
+    let of_anna = bench.app.login_as("anna", "pass word 1").await.tokens();
     let direct = stores().await.mongo_uri();
     bench.mongo.cut();
     // Not yet in the local copy, so Redis proves it; then from the copy.
@@ -28,11 +31,16 @@ async fn known_tokens_verify_while_mongodb_is_away_and_nothing_else_is_decided()
     assert!(!revoked.header("retry-after").is_empty());
     assert!(took < TOKEN_DEADLINE, "took {took:?}");
     assert_eq!(bench.readiness().await, "unavailable");
-    assert_eq!(bench.verify(&tokens.access).await, 204);
+    // It could not be ended, but nobody is let in by it as long as nobody knows.
+    assert_eq!(bench.verify(&tokens.access).await, 503);
+    let left: Option<String> = bench.raw_redis().await.get(&tokens.access).await.unwrap();
+    assert_eq!(left, None);
+    assert_eq!(bench.verify(&of_anna.access).await, 204);
 
     bench.mongo.open();
     bench.becomes("ready").await;
     assert_eq!(bench.verify(&unknown('a')).await, 401);
+    assert_eq!(bench.verify(&tokens.access).await, 204);
     // The refresh that failed cost nothing.
     let next = bench.app.refresh(&tokens.refresh).await.tokens();
     assert_eq!(bench.verify(&next.access).await, 204);
