@@ -80,9 +80,7 @@ impl Server {
     }
 
     fn spawn(folder: &Path, command: &impl Fn(u16, &Path) -> Vec<OsString>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        let address = free_address();
         let mut watcher = Command::new("sh")
             .args(["-c", WATCHER, "watcher"])
             .arg(folder)
@@ -124,6 +122,12 @@ impl Server {
         // A watcher that is gone already has nothing left to stop.
         let _ = self.watcher.wait();
     }
+}
+
+/// An address that nobody listens on at the moment.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap()
 }
 
 impl Drop for Server {

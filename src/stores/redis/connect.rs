@@ -13,6 +13,7 @@ use redis::{
 use crate::domain::token::TokenValue;
 use crate::stores::error::StoreError;
 
+use super::cluster::Layout;
 use super::connection::{Link, RedisConnection, Traits};
 use super::endpoints::{CacheEvent, RedisDeadlines};
 use super::history::History;
@@ -53,6 +54,7 @@ pub(super) async fn single(
         probe,
         id,
         history: Some(Arc::new(history)),
+        layout: None,
     };
     Ok(RedisConnection::new(Link::Single(link), traits))
 }
@@ -62,12 +64,14 @@ pub(super) async fn cluster(
     nodes: &[ConnectionInfo],
     deadlines: RedisDeadlines,
 ) -> Result<RedisConnection, StoreError> {
-    let link = open_cluster(nodes, deadlines).await.map_err(store_error)?;
+    let mut link = open_cluster(nodes, deadlines).await.map_err(store_error)?;
+    let layout = Layout::ask(&mut link).await.map_err(store_error)?;
     let traits = Traits {
         tracks_changes: false,
         probe: Probe::Ping,
         id: None,
         history: None,
+        layout: layout.map(Arc::new),
     };
     Ok(RedisConnection::new(Link::Cluster(link), traits))
 }

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 
+use super::cluster::Layout;
 use super::history::History;
 use super::identity::{ConnectionId, Probe, allowed};
 use super::slot::slot_of;
@@ -47,6 +48,8 @@ pub(super) struct Traits {
     pub(super) id: Option<ConnectionId>,
     /// `None` for a cluster, which tells nothing.
     pub(super) history: Option<Arc<History>>,
+    /// `None` but for a cluster.
+    pub(super) layout: Option<Arc<Layout>>,
 }
 
 /// The driver's connection.
@@ -165,11 +168,14 @@ impl RedisConnection {
         self.ask::<()>(&delete).await
     }
 
-    /// Whether Redis answers now, and is no replica.
+    /// Whether Redis answers now, and is no replica, and whether the same nodes of a cluster serve.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
     pub async fn ping(&self) -> Result<(), StoreError> {
+        if let (Link::Cluster(link), Some(layout)) = (&self.link, &self.traits.layout) {
+            return layout.check(&mut link.clone()).await;
+        }
         let answer = self.ask::<Value>(&self.traits.probe.command()).await?;
         self.traits.probe.check(&answer)
     }

@@ -14,6 +14,7 @@ pub mod identity;
 pub mod provisional;
 pub mod slot;
 
+mod cluster;
 mod companion;
 mod connect;
 mod diagnosis;

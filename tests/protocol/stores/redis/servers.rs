@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use redis::aio::MultiplexedConnection;
 use warp_sentinel::clock::Clock;
 use warp_sentinel::settings::RedisTopology;
 use warp_sentinel::settings::secret::Secret;
@@ -46,28 +47,71 @@ async fn a_user_that_may_not_track_is_used_without_events() {
     ours.ping().await.unwrap();
 }
 
+/// Asks a node of a cluster.
+async fn ask(node: &mut MultiplexedConnection, words: &[&str]) -> String {
+    let command = redis::cmd("CLUSTER").arg(words).to_owned();
+    command.query_async(node).await.unwrap()
+}
+
+/// Asks a node again and again until the answer holds these words.
+async fn becomes(node: &mut MultiplexedConnection, words: &[&str], expected: &str) {
+    let ready = async {
+        while !ask(node, words).await.contains(expected) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), ready).await;
+    waited.unwrap_or_else(|_| panic!("{words:?} never said {expected}"));
+}
+
+#[tokio::test]
+async fn another_node_that_serves_a_cluster_after_a_failover_is_noticed() {
+    let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+    let (first, second) = tokio::join!(start_redis(&options), start_redis(&options));
+    let url = format!("redis://{}", first.address());
+    let (mut primary, mut replica) = (
+        raw(&url).await,
+        raw(&format!("redis://{}", second.address())).await,
+    );
+    ask(&mut primary, &["ADDSLOTSRANGE", "0", "16383"]).await;
+    let name = ask(&mut primary, &["MYID"]).await;
+    let bus: String = redis::cmd("CONFIG")
+        .arg(&["GET", "cluster-port"])
+        .query_async::<Vec<String>>(&mut primary)
+        .await
+        .unwrap()
+        .swap_remove(1);
+    let port = first.address().port().to_string();
+    ask(&mut replica, &["MEET", "127.0.0.1", &port, &bus]).await;
+    becomes(&mut replica, &["NODES"], &name).await;
+    becomes(&mut replica, &["INFO"], "cluster_state:ok").await;
+    ask(&mut replica, &["REPLICATE", &name]).await;
+    becomes(&mut primary, &["NODES"], "slave").await;
+
+    let topology = RedisTopology::Cluster(vec![Secret::new(&url)]);
+    let (ours, _) = connect(&topology).await;
+    ours.ping().await.unwrap();
+    let now = Clock::default().now();
+    ours.publish(&[set(1, grant(now))], now).await.unwrap();
+    ask(&mut replica, &["FAILOVER", "TAKEOVER"]).await;
+    let noticed = async {
+        while ours.ping().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let noticed = tokio::time::timeout(Duration::from_secs(5), noticed).await;
+    assert!(noticed.is_ok(), "the failover was not noticed");
+    becomes(&mut primary, &["NODES"], "myself,slave").await;
+    connect(&topology).await.0.ping().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_cluster_keeps_tokens_of_all_slots() {
     let server = start_redis(&["--cluster-enabled", "yes"]).await;
     let url = format!("redis://{}", server.address());
     let mut other = raw(&url).await;
-    let all = redis::cmd("CLUSTER")
-        .arg(&["ADDSLOTSRANGE", "0", "16383"])
-        .to_owned();
-    let _: () = all.query_async(&mut other).await.unwrap();
-    let info = redis::cmd("CLUSTER").arg("INFO").to_owned();
-    let ready = async {
-        loop {
-            let state: String = info.query_async(&mut other).await.unwrap();
-            if state.contains("cluster_state:ok") {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), ready)
-        .await
-        .unwrap();
+    ask(&mut other, &["ADDSLOTSRANGE", "0", "16383"]).await;
+    becomes(&mut other, &["INFO"], "cluster_state:ok").await;
 
     let (ours, _) = connect(&RedisTopology::Cluster(vec![Secret::new(&url)])).await;
     assert!(!ours.tracks_changes());
