@@ -1,7 +1,6 @@
 //! The real binary as a server that is killed and started again on its port, and a client that
 //! expects to meet it dead.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use reqwest::{Client, Error, RequestBuilder};
@@ -10,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::app::{Answer, AsConsole, CONSOLE, FORM};
 use super::process::{PATIENCE, PAUSE, Place, Running, https};
-use super::server::Server;
+use super::server::{Server, free_port};
 use super::stores::{start_mongod, start_redis, stores};
 
 /// Longer than the longest deadline of a server: who hears nothing until then never will.
@@ -55,6 +54,21 @@ pub(crate) async fn shared_settings() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// A place for a server with an ad-hoc certificate, fast hashes and console credentials, and with
+/// these settings on top.
+pub(crate) fn place_of(settings: &[(&str, String)]) -> Place {
+    let mut place = Place::with(&[
+        ("SENTINEL_TLS", "adhoc"),
+        ("SENTINEL_BCRYPT_COST", "4"),
+        ("SENTINEL_MANAGEMENT_USERNAME", CONSOLE.0),
+        ("SENTINEL_MANAGEMENT_PASSWORD", CONSOLE.1),
+    ]);
+    for (name, value) in settings {
+        place.set(name, value);
+    }
+    place
+}
+
 impl OwnStores {
     /// Starts both.
     pub(crate) async fn start() -> Self {
@@ -80,15 +94,7 @@ impl OwnStores {
 impl Served {
     /// Starts a server with these settings and waits until it is ready.
     pub(crate) async fn start(settings: &[(&str, String)]) -> Self {
-        let mut place = Place::with(&[
-            ("SENTINEL_TLS", "adhoc"),
-            ("SENTINEL_BCRYPT_COST", "4"),
-            ("SENTINEL_MANAGEMENT_USERNAME", CONSOLE.0),
-            ("SENTINEL_MANAGEMENT_PASSWORD", CONSOLE.1),
-        ]);
-        for (name, value) in settings {
-            place.set(name, value);
-        }
+        let place = place_of(settings);
         let port = free_port();
         let http = Client::builder()
             .tls_danger_accept_invalid_certs(true)
@@ -230,9 +236,4 @@ async fn answered(request: RequestBuilder) -> Result<Answer, Error> {
         headers: response.headers().clone(),
         body: response.text().await?,
     })
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }

@@ -80,7 +80,7 @@ impl Server {
     }
 
     fn spawn(folder: &Path, command: &impl Fn(u16, &Path) -> Vec<OsString>) -> Self {
-        let address = free_address();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut watcher = Command::new("sh")
             .args(["-c", WATCHER, "watcher"])
             .arg(folder)
@@ -124,10 +124,10 @@ impl Server {
     }
 }
 
-/// An address that nobody listens on at the moment.
-pub(crate) fn free_address() -> SocketAddr {
+/// A port that nobody listens on at the moment.
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
+    listener.local_addr().unwrap().port()
 }
 
 impl Drop for Server {

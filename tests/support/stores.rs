@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::OnceCell;
 
-use super::server::{Server, free_address};
+use super::server::{Server, free_port};
 
 /// How many Redis databases there are; more than one binary has tests.
 const REDIS_DATABASES: u32 = 4_096;
@@ -77,7 +77,7 @@ pub(crate) async fn start_redis(options: &[&str]) -> Server {
         command.extend(["--save", "", "--appendonly", "no"].map(OsString::from));
         if options.contains(&"--cluster-enabled") {
             // The port above by 10,000 would be the default, if there is one.
-            let nodes = free_address().port().to_string();
+            let nodes = free_port().to_string();
             command.extend(["--cluster-port".into(), OsString::from(nodes)]);
         } else {
             command.extend(["--databases".into(), OsString::from(&databases)]);

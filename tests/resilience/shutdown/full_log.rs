@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{free_port, place_of};
+use super::place_of;
 use crate::support::app::{AsConsole, USER, answer};
 use crate::support::process::{PATIENCE, PAUSE, https};
+use crate::support::server::free_port;
 
 /// Two seconds of notice, and what a busy machine takes.
 const END_WITHIN: Duration = Duration::from_secs(10);

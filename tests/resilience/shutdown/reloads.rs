@@ -12,12 +12,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use warp_sentinel::clock::Clock;
 
+use super::place_of;
 use super::wire::{Wire, get};
-use super::{free_port, place_of};
 use crate::alone::serial;
 use crate::support::app::answer;
 use crate::support::length;
 use crate::support::process::{PATIENCE, PAUSE, Place, Running, https};
+use crate::support::server::free_port;
 use crate::support::tls::{Pair, client_config, make_pair, make_pair_valid, write_pair};
 
 /// Tasks that do nothing but connect, half of them over HTTP/2.

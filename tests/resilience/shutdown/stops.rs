@@ -9,12 +9,13 @@ use tokio::time::Instant;
 
 use super::session::{Pace, Session, Who};
 use super::wire::Wire;
-use super::{Pairing, free_port, place_of};
+use super::{Pairing, place_of};
 use crate::alone::serial;
 use crate::support::app::{AsConsole, CONSOLE, answer};
 use crate::support::balancer::Balancer;
 use crate::support::length;
 use crate::support::process::{PATIENCE, Place, Running, https};
+use crate::support::server::free_port;
 use crate::support::tls::client_config;
 
 /// How long the end may take, whatever clients do.

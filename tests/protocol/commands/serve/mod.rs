@@ -7,9 +7,9 @@ mod tls;
 
 use reqwest::{Client, StatusCode};
 
-use crate::support::app::{Answer, AsConsole, CONSOLE, FORM, Tokens, USER, answer};
+use crate::support::app::{Answer, AsConsole, FORM, Tokens, USER, answer};
 use crate::support::process::{Place, Running, https};
-use crate::support::stores::stores;
+use crate::support::served::{place_of, shared_settings};
 
 const START: &str = "serve --listen 127.0.0.1:0";
 
@@ -25,19 +25,7 @@ struct Served {
 
 /// A place with stores of its own, console credentials and an ad-hoc certificate.
 async fn place_with(settings: &[(&str, &str)]) -> Place {
-    let stores = stores().await;
-    let mut place = Place::with(&[
-        ("SENTINEL_MONGO_URI", &stores.mongo_uri()),
-        ("SENTINEL_MONGO_DBNAME", &stores.fresh_database()),
-        (
-            "SENTINEL_REDIS_URL",
-            &stores.redis_url(stores.fresh_redis_db()),
-        ),
-        ("SENTINEL_TLS", "adhoc"),
-        ("SENTINEL_BCRYPT_COST", "4"),
-        ("SENTINEL_MANAGEMENT_USERNAME", CONSOLE.0),
-        ("SENTINEL_MANAGEMENT_PASSWORD", CONSOLE.1),
-    ]);
+    let mut place = place_of(&shared_settings().await);
     for (name, value) in settings {
         place.set(name, value);
     }
