@@ -1,7 +1,7 @@
 //! Typed handles to supervised actors. A handle survives restarts, bounds what is in flight
 //! before the mailbox (mailboxes are not bounded by themselves), and gives each call a deadline.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use metrics::Counter;
@@ -38,6 +38,7 @@ pub(super) struct Handle<M: Message> {
     actor: watch::Receiver<Option<ActorRef<M>>>,
     permits: Arc<Semaphore>,
     counts: Arc<Counts>,
+    lanes: Lanes,
 }
 
 /// What is counted of an actor's calls, once the actor has a name.
@@ -55,6 +56,7 @@ impl<M: Message> Clone for Handle<M> {
             actor: self.actor.clone(),
             permits: Arc::clone(&self.permits),
             counts: Arc::clone(&self.counts),
+            lanes: self.lanes.clone(),
         }
     }
 }
@@ -83,14 +85,15 @@ impl<A> Drop for Caller<A> {
 }
 
 impl<Q, A> Call<Q, A> {
+    /// Whether somebody waits for the answer.
+    pub(super) fn is_awaited(&self) -> bool {
+        let caller = self.caller.0.as_ref();
+        caller.is_some_and(|caller| !caller.is_closed()) && Instant::now() < self.deadline
+    }
+
     /// Whether nobody waits for the answer any more. Then it is to be dropped unbegun.
     pub(super) fn is_stale(&self) -> bool {
-        let has_left = self
-            .caller
-            .0
-            .as_ref()
-            .is_none_or(oneshot::Sender::is_closed);
-        let is_stale = has_left || self.deadline <= Instant::now();
+        let is_stale = !self.is_awaited();
         if is_stale && let Some(named) = self.counts.0.get() {
             named.skipped.increment(1);
         }
@@ -109,11 +112,13 @@ impl<M: Message> Handle<M> {
     /// A handle with room for `bound` calls in flight, and the place to publish the actor.
     pub(super) fn new(bound: usize) -> (Self, Published<M>) {
         let (published, actor) = watch::channel(None);
+        let lanes = Lanes::default();
         (
             Self {
                 actor,
-                permits: Arc::new(Semaphore::new(bound)),
+                permits: lanes.open(bound),
                 counts: Arc::default(),
+                lanes,
             },
             published,
         )
@@ -124,9 +129,15 @@ impl<M: Message> Handle<M> {
     pub(super) fn beside(&self, bound: usize) -> Self {
         Self {
             actor: self.actor.clone(),
-            permits: Arc::new(Semaphore::new(bound)),
+            permits: self.lanes.open(bound),
             counts: Arc::clone(&self.counts),
+            lanes: self.lanes.clone(),
         }
+    }
+
+    /// All lanes to the actor, of this handle and of those beside it.
+    pub(super) fn lanes(&self) -> Lanes {
+        self.lanes.clone()
     }
 
     /// Counts from now on what is shed and what is skipped, under the actor's name.
@@ -174,7 +185,8 @@ impl<M: Message> Handle<M> {
         }
     }
 
-    fn shed(&self) -> AskError {
+    /// Counts a call that is refused unbegun.
+    pub(super) fn shed(&self) -> AskError {
         if let Some(named) = self.counts.0.get() {
             named.shed.increment(1);
         }
@@ -197,6 +209,54 @@ impl<M: Message> Handle<M> {
                 .is_some_and(|actor| actor.get_status() <= ractor::ActorStatus::Running)
         });
         let _late = tokio::time::timeout_at(deadline, is_up).await;
+    }
+}
+
+/// The lanes to one actor: what is in flight in each, and how much may be.
+#[derive(Clone, Default)]
+pub(super) struct Lanes(Arc<Mutex<Vec<Lane>>>);
+
+#[derive(Clone)]
+struct Lane {
+    bound: usize,
+    permits: Arc<Semaphore>,
+}
+
+impl Lanes {
+    fn open(&self, bound: usize) -> Arc<Semaphore> {
+        let permits = Arc::new(Semaphore::new(bound));
+        let lane = Lane {
+            bound,
+            permits: Arc::clone(&permits),
+        };
+        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.push(lane);
+        permits
+    }
+
+    /// Calls in the mailbox or in the air.
+    pub(super) fn in_flight(&self) -> usize {
+        let lanes = self.all();
+        let own = |lane: &Lane| lane.bound.saturating_sub(lane.permits.available_permits());
+        lanes.iter().map(own).sum()
+    }
+
+    /// Most calls that are taken before the actor sheds.
+    pub(super) fn bound(&self) -> usize {
+        self.all().iter().map(|lane| lane.bound).sum()
+    }
+
+    /// Waits until no call is in flight.
+    pub(super) async fn idle(&self) {
+        for lane in self.all() {
+            let all = u32::try_from(lane.bound).unwrap_or(u32::MAX);
+            let _never_closed = lane.permits.acquire_many(all).await;
+        }
+    }
+
+    fn all(&self) -> Vec<Lane> {
+        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.clone()
     }
 }
 

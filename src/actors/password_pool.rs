@@ -128,7 +128,7 @@ impl PasswordPool {
         let bound = self.policy.queue + self.policy.workers;
         let waiting = bound - self.handle.permits().available_permits();
         if self.pace.wait(waiting, self.policy.workers) > DEADLINE {
-            return Err(PasswordPoolError::Overloaded);
+            return Err(self.handle.shed().into());
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub(super) async fn dev(flags: ServerFlags) -> Result<(), Failure> {
     let settings = prepare(&flags.sources(Mode::Dev))?;
     let mut signals = Signals::listen().map_err(Failure::Runtime)?;
     let start = Sentinel::start_dev(settings.clone());
-    let Some(started) = signals.attend_start(start).await else {
+    let Some(started) = Box::pin(signals.attend_start(start)).await else {
         return Ok(());
     };
     let (sentinel, facts) = started?;

@@ -179,12 +179,15 @@ impl TokenRecord {
             family: self.family,
             ended_at: now,
             access_expires_at: self.expires_at,
-            forget_at: longest.max(self.expires_at),
+            forget_at: longest.max(self.expires_at) + CLEANUP_SLACK,
             is_answered: false,
             is_published: false,
         }
     }
 }
+
+/// How long after its end a record or a memory is kept: a store removes by a clock of its own.
+pub const CLEANUP_SLACK: Duration = Duration::days(1);
 
 /// How long the end of a refresh token without an expiry of its own is remembered.
 const FORGET_ENDLESS_AFTER: Duration = Duration::days(365);

@@ -69,7 +69,7 @@ impl Child {
         let planned = faults.clone();
         Self {
             name,
-            status: Arc::new(ChildStatus::new(handle.permits())),
+            status: Arc::new(ChildStatus::new(handle.lanes())),
             start: Box::new(move |supervisor, tree| {
                 let surroundings = Surroundings::new(tree, planned.clone());
                 let actor = Surrounded::new(actor.clone(), surroundings);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::Semaphore;
+use crate::actors::handle::Lanes;
 
 /// One actor of the tree as the console shows it.
 #[derive(Clone, Debug)]
@@ -35,8 +35,7 @@ impl Picture {
     /// Waits until no actor has a call in flight.
     pub(super) async fn idle(&self) {
         for (_, status) in self.0.get().into_iter().flatten() {
-            let all = u32::try_from(status.bound).unwrap_or(u32::MAX);
-            let _never_closed = status.permits.acquire_many(all).await;
+            status.lanes.idle().await;
         }
     }
 
@@ -51,13 +50,12 @@ impl Picture {
 }
 
 impl ChildStatus {
-    /// A child that is not started yet, whose calls take `permits`.
-    pub(super) fn new(permits: Arc<Semaphore>) -> Self {
+    /// A child that is not started yet, and is called over these lanes.
+    pub(super) fn new(lanes: Lanes) -> Self {
         Self {
             is_running: AtomicBool::new(false),
             restarts: AtomicU64::new(0),
-            bound: permits.available_permits(),
-            permits,
+            lanes,
         }
     }
 
@@ -79,8 +77,8 @@ impl ChildStatus {
             name: name.to_owned(),
             is_running: self.is_running.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
-            in_flight: self.bound.saturating_sub(self.permits.available_permits()),
-            bound: self.bound,
+            in_flight: self.lanes.in_flight(),
+            bound: self.lanes.bound(),
         }
     }
 }
@@ -89,6 +87,5 @@ impl ChildStatus {
 pub(super) struct ChildStatus {
     is_running: AtomicBool,
     restarts: AtomicU64,
-    bound: usize,
-    permits: Arc<Semaphore>,
+    lanes: Lanes,
 }

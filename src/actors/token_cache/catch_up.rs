@@ -13,7 +13,7 @@ use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::provisional::{Outcome, Put};
 
 /// Ends per round trip when they are carried out.
-const ENDS_PAGE: usize = 1_000;
+pub(super) const ENDS_PAGE: usize = 1_000;
 /// Tokens per round trip when they are put back.
 const LIVE_PAGE: usize = 500;
 /// Of the latest tokens, the share that must be in Redis for the earlier ones to be believed
@@ -49,6 +49,16 @@ pub(super) struct Restoring {
     pub(super) after: Option<TokenRecord>,
 }
 
+/// What became of tokens that were to be put back.
+pub(super) enum PutBack {
+    /// So many were put.
+    Put(usize),
+    /// Redis has no room for them.
+    Full,
+    /// The truth did not tell again whether they live; Redis goes without.
+    Unconfirmed(StoreError),
+}
+
 impl Flights {
     /// Carries out in Redis the remembered ends of this range, but for tokens that live on: an end
     /// is remembered before it happens. Gives what was deleted.
@@ -71,10 +81,11 @@ impl Flights {
                 .filter(|end| range.has(&end.access_token))
                 .collect();
             deleted.extend(self.carry_out_page(redis, &own).await?);
-            if page.len() < ENDS_PAGE {
+            // A short page is no sign of the end: what cannot be read is left out of it.
+            let Some(end) = page.into_iter().last() else {
                 return Ok(deleted);
-            }
-            last = page.into_iter().last();
+            };
+            last = Some(end);
         }
     }
 
@@ -121,8 +132,9 @@ impl Flights {
         let live = live(tokens, grants.map_err(Failed::Truth)?, now);
         let put = self.put_back(redis, Put::Absent, &live).await;
         let put = match put.map_err(Failed::Redis)? {
-            Outcome::Put(put) => put.len(),
-            Outcome::Full => {
+            PutBack::Put(count) => count,
+            PutBack::Unconfirmed(error) => return Err(Failed::Truth(error)),
+            PutBack::Full => {
                 tracing::warn!("Redis is full: live tokens that it lost come back when used");
                 return Ok(None);
             }
@@ -131,46 +143,69 @@ impl Flights {
             tracing::info!(tokens = put, "put back into Redis what it had lost");
         }
         let is_believed = put * 100 <= live.len() * (100 - BELIEVED_PERCENT);
-        if page.len() < LIVE_PAGE || (is_believed && !at.is_whole) {
+        if is_believed && !at.is_whole {
             return Ok(None);
         }
-        Ok(Some(Restoring {
-            after: page.into_iter().last(),
+        Ok(page.into_iter().last().map(|last| Restoring {
+            after: Some(last),
             // Redis has lost some: how many, only a look at all of them tells.
             is_whole: true,
             ..at
         }))
     }
 
-    /// Puts live tokens into Redis. The truth is asked again before they stay; if it does not
-    /// answer, Redis goes without. Fails only if Redis does.
+    /// Puts live tokens into Redis. The truth is asked again before they stay. Fails only if Redis
+    /// does.
     pub(super) async fn put_back(
         &self,
         redis: &RedisConnection,
         which: Put,
         live: &HashMap<TokenValue, Arc<Grant>>,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<PutBack, StoreError> {
         let all: Vec<(TokenValue, &Grant)> = live
             .iter()
             .map(|(token, grant)| (token.clone(), &**grant))
             .collect();
         let put = match redis.put(which, &all, self.now()).await? {
-            Outcome::Put(put) if !put.is_empty() => put,
-            nothing => return Ok(nothing),
+            Outcome::Put(put) => put,
+            Outcome::Full => return Ok(PutBack::Full),
         };
-        let Ok(again) = in_budget(self.truth.find_by_access_token(&put)).await else {
-            redis.delete(&put).await?;
-            return Ok(Outcome::Put(Vec::new()));
+        let confirmed = match self.still_live(redis, &put).await? {
+            Ok(confirmed) => confirmed,
+            Err(error) => return Ok(PutBack::Unconfirmed(error)),
         };
-        let (mut ended, mut confirmed) = (Vec::new(), Vec::new());
-        for (token, record) in put.iter().zip(again) {
-            match (record, live.get(token)) {
-                (Some(_), Some(grant)) => confirmed.push((token.clone(), &**grant)),
-                _ => ended.push(token.clone()),
-            }
+        let grant = |token: &TokenValue| Some((token.clone(), &**live.get(token)?));
+        let grants: Vec<(TokenValue, &Grant)> = confirmed.iter().filter_map(grant).collect();
+        let is_safe = redis.confirm(&grants, self.now()).await?;
+        if !is_safe && let Err(error) = self.still_live(redis, &confirmed).await? {
+            return Ok(PutBack::Unconfirmed(error));
         }
+        Ok(PutBack::Put(put.len()))
+    }
+
+    // Those of these tokens that live on in the truth; the others are deleted, and all of them if
+    // it does not answer. Fails only if Redis does.
+    async fn still_live(
+        &self,
+        redis: &RedisConnection,
+        tokens: &[TokenValue],
+    ) -> Result<Result<Vec<TokenValue>, StoreError>, StoreError> {
+        if tokens.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
+        let found = match in_budget(self.truth.find_by_access_token(tokens)).await {
+            Ok(found) => found,
+            Err(error) => {
+                redis.delete(tokens).await?;
+                return Ok(Err(error));
+            }
+        };
+        let pairs = tokens.iter().cloned().zip(found);
+        let (live, ended): (Vec<_>, Vec<_>) = pairs.partition(|(_, record)| record.is_some());
+        let tokens =
+            |pairs: Vec<(TokenValue, _)>| pairs.into_iter().map(|(token, _)| token).collect();
+        let ended: Vec<TokenValue> = tokens(ended);
         redis.delete(&ended).await?;
-        redis.confirm(&confirmed, self.now()).await?;
-        Ok(Outcome::Put(put))
+        Ok(Ok(tokens(live)))
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::CacheError;
+use super::catch_up::PutBack;
 use super::local_copy::{LocalCopy, Noted};
 use super::shard::ShardRange;
 use crate::actors::handle::Call;
@@ -16,7 +17,7 @@ use crate::stores::error::StoreError;
 use crate::stores::redis::connection::{Publication, RedisConnection};
 use crate::stores::redis::endpoints::{CacheEvent, RedisDeadlines, RedisEndpoint};
 use crate::stores::redis::identity::ConnectionId;
-use crate::stores::redis::provisional::{Outcome, Put};
+use crate::stores::redis::provisional::Put;
 use crate::stores::{Ends, TokenStore};
 
 /// How long Redis has for a look-up before the truth is asked.
@@ -26,7 +27,7 @@ const REDIS_BUDGET: Duration = Duration::from_millis(100);
 const TRUTH_BUDGET: Duration = Duration::from_secs(1);
 
 /// How long Redis has for each step before it is trusted, when nobody waits for it.
-const REPLAY_BUDGET: Duration = Duration::from_secs(1);
+pub(super) const REPLAY_BUDGET: Duration = Duration::from_secs(1);
 
 /// A verification on its way.
 pub(super) type LookUp = Call<TokenValue, Result<Option<Arc<Grant>>, CacheError>>;
@@ -141,7 +142,7 @@ impl Flights {
             .collect();
         if let Some(redis) = redis {
             let put = self.put_back(&redis, Put::Any, &live).await;
-            outcome.is_put_back = matches!(&put, Ok(Outcome::Put(put)) if !put.is_empty());
+            outcome.is_put_back = matches!(&put, Ok(PutBack::Put(1..)));
             outcome.has_failed = put.is_err();
         }
         outcome.found = live.into_iter().collect();

@@ -145,6 +145,12 @@ impl TokenCache {
         answer
     }
 
+    /// Has Redis told of a live token that it may lack, if it can be done soon.
+    pub(super) async fn put_back(&self, token: &TokenValue) {
+        // Whoever asks next has the same done.
+        let _found = self.find(token).await;
+    }
+
     async fn find(&self, token: &TokenValue) -> Result<Option<Arc<Grant>>, CacheError> {
         let Some(shard) = self.shard(token) else {
             return Ok(None);

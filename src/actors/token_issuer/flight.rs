@@ -5,15 +5,14 @@
 //! whose end nobody knows. A write whose condition no longer held is decided anew on what is
 //! there now.
 
-use std::sync::Arc;
-
 use futures_util::future::{self, join_all};
 use time::OffsetDateTime;
 
+use super::IssueError;
 use super::found::Found;
+use super::job::{Job, unfinished};
 use super::plan::{Decider, Plan, Step, issued};
-use super::request::{IssuedTokens, TokenPolicy};
-use super::{IssueError, Job};
+use super::request::TokenPolicy;
 use crate::actors::token_cache::TokenCache;
 use crate::clock::Clock;
 use crate::domain::token::{EndedToken, TokenValue};
@@ -145,9 +144,10 @@ impl Flight {
                 Step::Repeat(pair) => Ok(Some(issued(&pair.record, now))),
                 // The truth has the pair. Redis is brought up to date before it is trusted again.
                 Step::Put(put) => Ok(Some(issued(&put.record, put.record.issued_at))),
-                Step::End { answer, .. } => match published {
-                    Ok(()) => answer.map(|()| None).map_err(IssueError::Rejected),
-                    Err(error) => Err(error),
+                // Who is refused is so whatever Redis did: the truth has the end.
+                Step::End { answer, .. } => match answer {
+                    Err(refused) => Err(IssueError::Rejected(refused)),
+                    Ok(()) => published.map(|()| None),
                 },
             });
         }
@@ -164,7 +164,7 @@ impl Flight {
                 told.extend(ended.iter().cloned());
             }
             // The client may come once more for a pair that it did not get.
-            if !plan.job.is_stale() && !matches!(plan.step, Step::Repeat(_)) {
+            if plan.job.is_awaited() && !matches!(plan.step, Step::Repeat(_)) {
                 answered.extend(ended);
             }
         }
@@ -174,10 +174,19 @@ impl Flight {
     }
 
     async fn publish_one(&self, plan: &Plan) -> Result<(), IssueError> {
-        match plan.step.publication() {
-            Some(change) => Ok(self.caches.publish(change).await?),
-            None => Ok(()),
+        if let Some(change) = plan.step.publication() {
+            self.caches.publish(change).await?;
         }
+        match &plan.step {
+            Step::Repeat(pair) => self.caches.put_back(&pair.record.access_token).await,
+            // Of a family that is gone nobody knows which access tokens Redis has yet. A Redis that
+            // is trusted has lost them.
+            Step::End { ended, .. } if ended.is_empty() && !self.caches.is_connected() => {
+                return Err(unfinished());
+            }
+            Step::Refuse(_) | Step::Put(_) | Step::End { .. } => {}
+        }
+        Ok(())
     }
 
     // Without the truth nothing can be revoked. But Redis can go without the tokens, so that nobody
@@ -229,21 +238,6 @@ impl Flight {
             let _replayed_later = self.caches.withdraw(delete).await;
         }
     }
-}
-
-impl Job {
-    fn answer(self, answer: Result<Option<IssuedTokens>, IssueError>) {
-        match self {
-            Self::Issue(call) => call.answer(answer.and_then(|some| some.ok_or_else(unfinished))),
-            Self::Rotate(call) => call.answer(answer.and_then(|some| some.ok_or_else(unfinished))),
-            Self::Revoke(call) => call.answer(answer.map(|_| ())),
-        }
-    }
-}
-
-// The answer when other writes came first too often.
-fn unfinished() -> IssueError {
-    IssueError::Unavailable(Arc::new(StoreError::Timeout { store: "token" }))
 }
 
 fn answer_all(jobs: impl IntoIterator<Item = Job>, error: &IssueError) {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Job;
+use super::job::Job;
 use crate::domain::client::ClientId;
 use crate::domain::token::{EndedToken, FamilyId, GrantUser, TokenRecord, TokenValue};
 use crate::domain::user::UserId;

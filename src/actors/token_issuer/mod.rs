@@ -8,6 +8,7 @@ pub mod request;
 
 mod flight;
 mod found;
+mod job;
 mod plan;
 
 use std::sync::Arc;
@@ -16,27 +17,29 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::batch::{Batch, Landed, launch};
-use super::handle::{AskError, Call, Handle, within};
+use super::handle::{AskError, Handle, within};
 use super::password_pool::PasswordPool;
 use super::supervisor::Child;
 use super::supervisor::surrounded::Kind;
 use super::token_cache::TokenCache;
 use super::user_registry::UserRegistry;
 use crate::clock::Clock;
-use crate::domain::client::{Client, ClientId, GrantType};
+use crate::domain::client::{Client, GrantType};
 use crate::domain::error::GrantError;
 use crate::domain::grant::password::{self, PasswordRequest};
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
-use crate::domain::scope::Scope;
-use crate::domain::token::{GrantUser, TokenValue};
+use crate::domain::token::TokenValue;
 use crate::domain::user::{Password, PasswordHash, UserId};
 use crate::stores::Truth;
 use error::IssueError;
 use flight::Flight;
+use job::{Issue, Job};
 use request::{ClientCredentials, IssuedTokens, TokenPolicy, TokenRequest};
 
 /// The longest a caller waits for a write.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// The longest a good login waits for a stronger hash of its password.
+const STRENGTHEN_WITHIN: Duration = Duration::from_secs(1);
 /// Most calls in flight.
 const BOUND: usize = 1_024;
 
@@ -179,17 +182,21 @@ impl TokenIssuer {
             .verify(request.password.clone(), hash.clone())
             .await?;
         let user = password::decide(user, is_match)?;
-        if let Some(weak) = hash.filter(|hash| self.passwords.is_weak(hash)) {
-            self.strengthen(user.id, request.password, weak).await;
-        }
+        let id = user.id;
         let issue = Issue {
             client_id: request.client_id,
             user,
             scope,
         };
         let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
-        self.logins.ask(issue, within(DEADLINE), message).await?
+        let issued = self.logins.ask(issue, within(DEADLINE), message).await??;
+        if let Some(weak) = hash.filter(|hash| self.passwords.is_weak(hash)) {
+            let strengthened = self.strengthen(id, request.password, weak);
+            let _next_time = tokio::time::timeout(STRENGTHEN_WITHIN, strengthened).await;
+        }
+        Ok(issued)
     }
+
     // Once per user. A password that is too long for a new hash keeps its old one, and a failure
     // is left to the next login: this one is good.
     async fn strengthen(&self, user: UserId, password: Password, weak: PasswordHash) {
@@ -202,31 +209,6 @@ impl TokenIssuer {
             .await;
         if replaced.is_ok() {
             tracing::info!(user.id = %user, "a password hash was made anew with more rounds");
-        }
-    }
-}
-
-/// A login that passed: what the pair is to be issued for.
-struct Issue {
-    client_id: ClientId,
-    user: GrantUser,
-    scope: Scope,
-}
-
-type Asked<Q, A> = Call<Q, Result<A, IssueError>>;
-
-enum Job {
-    Issue(Asked<Issue, IssuedTokens>),
-    Rotate(Asked<RefreshTokenRequest, IssuedTokens>),
-    Revoke(Asked<TokenValue, ()>),
-}
-
-impl Job {
-    fn is_stale(&self) -> bool {
-        match self {
-            Self::Issue(call) => call.is_stale(),
-            Self::Rotate(call) => call.is_stale(),
-            Self::Revoke(call) => call.is_stale(),
         }
     }
 }

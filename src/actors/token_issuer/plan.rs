@@ -5,8 +5,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::found::Found;
+use super::job::{Issue, Job};
 use super::request::{IssuedTokens, TokenPolicy};
-use super::{Issue, Job};
 use crate::crypto::random;
 use crate::domain::error::GrantError;
 use crate::domain::grant::refresh_token::{self, Decision, RefreshTokenRequest};
@@ -28,7 +28,7 @@ pub(super) enum Step {
     /// Write a pair, in place of one or not.
     Put(Box<Put>),
     /// Answer with a pair that was written before, whose answer was lost. Redis may not have been
-    /// told, so it is told again, also that the access token it replaced has ended.
+    /// told of it, nor that the access token it replaced has ended.
     Repeat(Box<Put>),
     /// End these pairs; then answer so. The token itself goes from Redis in any case.
     End {
@@ -170,8 +170,8 @@ impl Step {
     /// The record that the fast copy is told of.
     pub(super) fn told(&self) -> Option<&TokenRecord> {
         match self {
-            Self::Put(put) | Self::Repeat(put) => Some(&put.record),
-            Self::Refuse(_) | Self::End { .. } => None,
+            Self::Put(put) => Some(&put.record),
+            Self::Refuse(_) | Self::Repeat(_) | Self::End { .. } => None,
         }
     }
 
@@ -206,8 +206,9 @@ impl Step {
                 set: Some((put.record.access_token.clone(), put.grant())),
                 delete: put.replaced.iter().flat_map(dead_with).collect(),
             }),
+            // Its access token is known: set from here, it might outlive its end. It is put back.
             Self::Repeat(pair) => Some(Publication {
-                set: Some((pair.record.access_token.clone(), pair.grant())),
+                set: None,
                 delete: pair.record.replaced.iter().cloned().collect(),
             }),
             Self::End { ended, token, .. } => {

@@ -31,6 +31,8 @@ mod tests;
 
 /// Pause after the system refused to give a connection: it needs a moment to find files again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks for a connection to cut, while somebody is at the door.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(100);
 
 /// A listener with all that is needed to serve it.
 #[derive(Debug)]
@@ -121,6 +123,8 @@ impl Server {
                         hall.admit(arrival, permit);
                     }
                 }
+                // Those who were busy when it came may be idle by now.
+                () = sleep(LOOK_FOR_ROOM), if at_the_door.is_some() => hall.make_room(),
                 arrival = listener.accept(), if at_the_door.is_none() => match arrival {
                     Ok(arrival) => {
                         if room.available_permits() == 0 {

@@ -177,7 +177,8 @@ impl RedisConnection {
             return layout.check(&mut link.clone()).await;
         }
         let answer = self.ask::<Value>(&self.traits.probe.command()).await?;
-        self.traits.probe.check(&answer)
+        self.traits.probe.check(&answer)?;
+        self.check_history().await
     }
 
     /// What an operator should know of how this server is set up; one sentence each. Empty where

@@ -81,13 +81,17 @@ impl RedisConnection {
     /// Makes tokens of companions that are still there, for the rest of their life. A server that
     /// has become full meanwhile does not; that is no error.
     ///
+    /// Tells whether it could see to it that none came back that had ended. A server without `COPY`
+    /// (before 6.2), or that does not let us use it, cannot: there the truth has to be asked again,
+    /// and what has ended be deleted.
+    ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
     pub async fn confirm(
         &self,
         grants: &[(TokenValue, &Grant)],
         now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut pipelines: BTreeMap<u16, (Pipeline, Transaction)> = BTreeMap::new();
         for (token, grant) in grants {
             let new = || (atomic(), Transaction::new());
@@ -97,19 +101,22 @@ impl RedisConnection {
             }
             set.set(token, grant, now);
         }
-        let confirmed = pipelines.values().map(async |(promote, set)| {
-            match self.run::<()>(promote).await {
-                // It has no COPY (before Redis 6.2), or does not let us use it.
-                Err(error) if is_unknown_command(&error) => self.run::<()>(&set.whole).await,
-                done => done,
-            }
-        });
+        let confirmed =
+            pipelines
+                .values()
+                .map(async |(promote, set)| match self.run::<()>(promote).await {
+                    Err(error) if is_unknown_command(&error) => {
+                        self.run::<()>(&set.whole).await.map(|()| false)
+                    }
+                    done => done.map(|()| true),
+                });
         match future::try_join_all(confirmed).await {
             Err(error) if is_too_much(&error) => {
                 self.note_refused(grants.len());
-                Ok(())
+                Ok(true)
             }
-            done => done.map(drop).map_err(store_error),
+            Ok(safely) => Ok(safely.into_iter().all(|is_safe| is_safe)),
+            Err(error) => Err(store_error(error)),
         }
     }
 }

@@ -18,6 +18,14 @@ const ENDS_PAUSE: Duration = Duration::from_secs(1);
 /// Between two pages of live tokens, so that a large collection is no flood.
 const RESTORE_PAUSE: Duration = Duration::from_millis(100);
 
+/// What a look for live tokens brought.
+pub(in super::super) enum Restored {
+    /// Where to go on, or that it is done.
+    Page(Option<Box<Restoring>>),
+    /// The connection of this number failed.
+    Failed(u64),
+}
+
 /// What a look for ends brought, over the connection of this number.
 pub(in super::super) struct CaughtUp {
     number: u64,
@@ -80,6 +88,7 @@ impl State {
         if self.arguments.first_of.is_none() {
             return;
         }
+        self.owes_all = is_whole;
         self.restore_number += 1;
         self.restores.push(Restoring {
             number: self.restore_number,
@@ -99,13 +108,14 @@ impl State {
             && let Some(mut waiting) = self.restores.take_off(usize::MAX)
             && let Some(at) = waiting.pop()
         {
-            let flights = self.arguments.flights.clone();
+            let (flights, number) = (self.arguments.flights.clone(), self.number);
             let flight = async move {
                 let next = flights.restore(&redis, range, at.clone()).await;
                 match next {
+                    Ok(next) => Restored::Page(next.map(Box::new)),
                     // The truth is away: the same page again when it is back.
-                    Err(Failed::Truth(_)) => Ok(Some(at)),
-                    next => next,
+                    Err(Failed::Truth(_)) => Restored::Page(Some(Box::new(at))),
+                    Err(Failed::Redis(_)) => Restored::Failed(number),
                 }
             };
             launch(myself.clone(), flight, TokenCacheMessage::Restored);
@@ -114,16 +124,17 @@ impl State {
 
     pub(super) fn restored(
         &mut self,
-        landed: Landed<Result<Option<Restoring>, Failed>>,
+        landed: Landed<Restored>,
         myself: &ActorRef<TokenCacheMessage>,
     ) -> Result<(), ActorProcessingErr> {
         match self.restores.land(landed)? {
-            Ok(Some(next)) => {
-                myself.send_after(RESTORE_PAUSE, || TokenCacheMessage::RestoreOn(next));
+            Restored::Page(Some(next)) => {
+                self.owes_all |= next.is_whole && next.number == self.restore_number;
+                myself.send_after(RESTORE_PAUSE, || TokenCacheMessage::RestoreOn(*next));
             }
-            Ok(None) => {}
+            Restored::Page(None) => self.owes_all = false,
             // A look begins anew with the next connection.
-            Err(_) => self.drop_if(true, myself),
+            Restored::Failed(number) => self.drop_if(number == self.number, myself),
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ use crate::stores::redis::connection::Publication;
 
 /// What became of a batch of changes.
 pub(in super::super) struct ChangeOutcome {
+    /// The connection that was asked; none is no failure of it.
+    number: Option<u64>,
     deleted: Vec<TokenValue>,
     has_failed: bool,
 }
@@ -33,6 +35,7 @@ impl State {
         if redis.is_none() && has_redis {
             self.owed.extend(deleted.iter().cloned());
         }
+        let number = redis.is_some().then_some(self.number);
         let local = Arc::clone(&self.arguments.local);
         let flight = async move {
             let done = match redis {
@@ -48,6 +51,7 @@ impl State {
                 call.answer(done.clone().map_err(CacheError::Unavailable));
             }
             ChangeOutcome {
+                number,
                 deleted,
                 has_failed,
             }
@@ -61,10 +65,12 @@ impl State {
         myself: &ActorRef<TokenCacheMessage>,
     ) -> Result<(), ActorProcessingErr> {
         let outcome = self.changes.land(landed)?;
-        if outcome.has_failed {
+        if outcome.has_failed
+            && let Some(number) = outcome.number
+        {
             self.owed.extend(outcome.deleted);
+            self.drop_if(number == self.number, myself);
         }
-        self.drop_if(outcome.has_failed, myself);
         Ok(())
     }
 }

@@ -6,8 +6,10 @@ use ractor::{ActorProcessingErr, ActorRef};
 
 use super::{BEAT, Beaten, Connection, FIRST_DELAY, LAST_DELAY, State, TokenCacheMessage};
 use crate::actors::batch::{Landed, launch};
-use crate::actors::token_cache::flight::on_event;
+use crate::actors::token_cache::catch_up::ENDS_PAGE;
+use crate::actors::token_cache::flight::{REPLAY_BUDGET, on_event};
 use crate::actors::token_cache::local_copy::Source;
+use crate::domain::token::TokenValue;
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::endpoints::CacheEvent;
@@ -81,14 +83,13 @@ impl State {
         self.beat_later(myself);
         self.predecessor = redis.id().cloned();
         self.connection = Connection::Up(redis);
-        self.delay = FIRST_DELAY;
         let source = Source::Connection(self.number);
         self.arguments
             .local
             .trust(if tracks_changes { source } else { Source::None });
         self.arguments.connected.send_replace(true);
         self.catch_up_later(myself);
-        self.restore(false);
+        self.restore(self.owes_all);
         tracing::info!(redis.tracks_changes = tracks_changes, "Redis is trusted");
     }
 
@@ -101,7 +102,7 @@ impl State {
         let owed = std::mem::take(&mut self.owed);
         self.connects.push(());
         let _in_flight = self.connects.take_off(1);
-        let flight = async move { redis.delete(&owed).await.map(|()| redis) };
+        let flight = async move { settle_owed(&redis, &owed).await.map(|()| redis) };
         launch(myself.clone(), flight, TokenCacheMessage::Connected);
     }
 
@@ -144,6 +145,8 @@ impl State {
         if beaten.number == self.number {
             self.drop_if(beaten.has_failed, myself);
             if !beaten.has_failed {
+                // One that is lost as soon as it is trusted has every connect read all ends.
+                self.delay = FIRST_DELAY;
                 self.beat_later(myself);
             }
         }
@@ -152,7 +155,7 @@ impl State {
 
     pub(super) fn disconnected(&mut self, number: u64, myself: &ActorRef<TokenCacheMessage>) {
         // It may come before the connect has landed.
-        self.lost = number;
+        self.lost = self.lost.max(number);
         self.drop_if(number == self.number, myself);
     }
 
@@ -170,4 +173,12 @@ impl State {
         tracing::warn!("the connection to Redis failed; working from the truth");
         self.connect_later(myself);
     }
+}
+
+async fn settle_owed(redis: &RedisConnection, owed: &[TokenValue]) -> Result<(), StoreError> {
+    let patient = redis.clone().with_deadline(REPLAY_BUDGET);
+    for some in owed.chunks(ENDS_PAGE) {
+        patient.delete(some).await?;
+    }
+    Ok(())
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::Beaten;
-use super::catch_up::CaughtUp;
+use super::catch_up::{CaughtUp, Restored};
 use super::changes::ChangeOutcome;
 use crate::actors::batch::Landed;
 use crate::actors::supervisor::surrounded::Kind;
-use crate::actors::token_cache::catch_up::{Failed, Restoring};
+use crate::actors::token_cache::catch_up::Restoring;
 use crate::actors::token_cache::flight::{Change, LookUp, RedisOutcome, TruthOutcome};
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::RedisConnection;
@@ -16,8 +16,8 @@ use crate::stores::redis::connection::RedisConnection;
 pub(in crate::actors::token_cache) enum TokenCacheMessage {
     LookUp(LookUp),
     Change(Change),
-    RedisLanded(Landed<RedisOutcome>),
-    TruthLanded(Landed<TruthOutcome>),
+    RedisLanded(Landed<(u64, RedisOutcome)>),
+    TruthLanded(Landed<(u64, TruthOutcome)>),
     ChangeLanded(Landed<ChangeOutcome>),
     Connect,
     Connected(Landed<Result<Arc<RedisConnection>, StoreError>>),
@@ -29,7 +29,7 @@ pub(in crate::actors::token_cache) enum TokenCacheMessage {
     CaughtUp(Landed<CaughtUp>),
     Flushed(u64),
     RestoreOn(Restoring),
-    Restored(Landed<Result<Option<Restoring>, Failed>>),
+    Restored(Landed<Restored>),
 }
 
 impl Kind for TokenCacheMessage {

@@ -92,8 +92,10 @@ pub(super) struct State {
     restores: Batch<Restoring>,
     /// The number of the latest look for live tokens that Redis lost.
     restore_number: u64,
-    /// Ends that came while a connect was under way: it may have read the memory of ends before
-    /// they were in it.
+    /// Whether Redis lost so many that all are to be looked through.
+    owes_all: bool,
+    /// Ends that came while a connect was under way, or failed: it may have read the memory of ends
+    /// before they were in it.
     owed: Vec<TokenValue>,
 }
 
@@ -138,6 +140,7 @@ impl Actor for TokenCacheActor {
             catching_up: Batch::new(),
             restores: Batch::new(),
             restore_number: 0,
+            owes_all: false,
             owed: Vec::new(),
         })
     }
@@ -203,37 +206,39 @@ impl State {
         {
             let (flights, redis) = (self.arguments.flights.clone(), Arc::clone(redis));
             calls.retain(|call| !call.is_stale());
-            let flight = async move { flights.ask_redis(redis, calls, noted).await };
+            let number = self.number;
+            let flight = async move { (number, flights.ask_redis(redis, calls, noted).await) };
             launch(myself.clone(), flight, TokenCacheMessage::RedisLanded);
         }
         if let Some(mut calls) = self.missing.take_off(TRUTH_BATCH) {
             let (flights, redis) = (self.arguments.flights.clone(), self.redis());
             calls.retain(|call| !call.is_stale());
-            let flight = async move { flights.ask_truth(redis, calls, noted).await };
+            let number = self.number;
+            let flight = async move { (number, flights.ask_truth(redis, calls, noted).await) };
             launch(myself.clone(), flight, TokenCacheMessage::TruthLanded);
         }
     }
 
     fn redis_landed(
         &mut self,
-        landed: Landed<RedisOutcome>,
+        landed: Landed<(u64, RedisOutcome)>,
         myself: &ActorRef<TokenCacheMessage>,
     ) -> Result<(), ActorProcessingErr> {
-        let outcome = self.look_ups.land(landed)?;
+        let (number, outcome) = self.look_ups.land(landed)?;
         self.arguments.local.fill(outcome.noted, outcome.found);
         for call in outcome.missing {
             self.ask_truth_for(call);
         }
-        self.drop_if(outcome.has_failed, myself);
+        self.drop_if(outcome.has_failed && number == self.number, myself);
         Ok(())
     }
 
     fn truth_landed(
         &mut self,
-        landed: Landed<TruthOutcome>,
+        landed: Landed<(u64, TruthOutcome)>,
         myself: &ActorRef<TokenCacheMessage>,
     ) -> Result<(), ActorProcessingErr> {
-        let outcome = self.missing.land(landed)?;
+        let (number, outcome) = self.missing.land(landed)?;
         // Redis tells only of changes to what was read there: with a Redis, it is asked again for
         // what the truth put back, and that answer is kept.
         if outcome.is_put_back {
@@ -243,7 +248,7 @@ impl State {
             self.arguments.local.fill(outcome.noted, outcome.found);
         }
         self.arguments.local.fill_unknown(outcome.unknown);
-        self.drop_if(outcome.has_failed, myself);
+        self.drop_if(outcome.has_failed && number == self.number, myself);
         Ok(())
     }
 
@@ -253,7 +258,7 @@ impl State {
         let found: HashSet<&TokenValue> = found.iter().map(|(token, _)| token).collect();
         for call in self.missing.drain() {
             if found.contains(&call.request) {
-                self.look_ups.push(call);
+                self.look_up(call);
             } else {
                 self.missing.push(call);
             }

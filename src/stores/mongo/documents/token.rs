@@ -6,7 +6,7 @@ use tracing::warn;
 
 use crate::domain::client::ClientId;
 use crate::domain::scope::Scope;
-use crate::domain::token::{EndedToken, RotatedFrom, TokenRecord, TokenValue};
+use crate::domain::token::{CLEANUP_SLACK, EndedToken, RotatedFrom, TokenRecord, TokenValue};
 
 use super::{SCHEMA, SCHEMA_VERSION, date, instant, object_id, record_id, scope, texts, token};
 
@@ -49,7 +49,7 @@ pub(in super::super) fn write(record: &TokenRecord) -> Document {
         document.insert(REPLACED, replaced.expose());
     }
     if let Some(instant) = purge_at(record) {
-        document.insert("purge_at", date(instant));
+        document.insert("purge_at", date(instant + CLEANUP_SLACK));
     }
     document
 }
@@ -231,10 +231,10 @@ mod tests {
         record.refresh_expires_at = Some(later);
         assert_eq!(
             write(&record).get_datetime("purge_at").unwrap(),
-            &date(later)
+            &date(later + CLEANUP_SLACK)
         );
         record.refresh_token = None;
-        let purge_at = date(record.expires_at);
+        let purge_at = date(record.expires_at + CLEANUP_SLACK);
         assert_eq!(write(&record).get_datetime("purge_at").unwrap(), &purge_at);
     }
 
