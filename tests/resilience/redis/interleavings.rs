@@ -17,9 +17,10 @@ use crate::support::length::{Rounds, number};
 const AT_MOST: Duration = Duration::from_secs(20);
 /// Ends in a row of one interleaving.
 const ENDS: usize = 3;
-/// How long another server may go on accepting an ended token: the promised second, in which each
-/// server looks once for what the others could not carry out, and as much for a debug build.
-const HEARD_WITHIN: Duration = Duration::from_secs(1 + 1);
+/// How long another server may go on accepting an ended token: the promised quarter of a second, in
+/// which each server looks once for what the others could not carry out, and as much for a debug
+/// build.
+const HEARD_WITHIN: Duration = Duration::from_millis(250 + 250);
 
 /// What ends a token.
 #[derive(Clone, Copy, Debug)]

@@ -19,6 +19,8 @@ const HEARD_WITHIN: Duration = Duration::from_millis(250);
 /// The hard limit of promise P3, kept by all.
 const HARD_LIMIT: Duration = Duration::from_secs(1);
 const SERVERS: usize = 3;
+/// How often an end is asked for: a busy machine may keep Redis from answering in time.
+const ATTEMPTS: usize = 100;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_server_ended_all_refuse_within_250_ms_and_redis_has_lost_at_once() {
@@ -59,15 +61,22 @@ async fn end(
     (round, is_over): (u64, &AtomicBool),
 ) -> Vec<Duration> {
     let (api, client_id) = (&several.servers[ender].api, &several.client_id);
-    let answer = match round % 4 {
-        0 => api.revoke(&pair.access).await,
-        1 => api.revoke(&pair.refresh).await,
-        2 => api.refresh(client_id, &pair.refresh).await,
-        _ => api.login(client_id, &username(0)).await,
+    let mut attempts = 0..ATTEMPTS;
+    let answered = loop {
+        attempts.next().expect("never answered as done");
+        let answer = match round % 4 {
+            0 => api.revoke(&pair.access).await,
+            1 => api.revoke(&pair.refresh).await,
+            2 => api.refresh(client_id, &pair.refresh).await,
+            _ => api.login(client_id, &username(0)).await,
+        };
+        let answered = Instant::now();
+        let status = answer.unwrap().status;
+        if status.is_success() {
+            break answered;
+        }
+        assert_eq!(status, 503);
     };
-    let answered = Instant::now();
-    let status = answer.unwrap().status;
-    assert!(status.is_success(), "{status}");
     assert_eq!(several.keys(&pair.access).await, 0, "way {}", round % 4);
     // On this server at once.
     assert_eq!(several.verify(ender, &pair.access).await, 401);

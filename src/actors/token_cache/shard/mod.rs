@@ -36,8 +36,9 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(1);
 
 /// Between two signs of life of a connection. A network that swallows everything ends none, and a
-/// local copy that hears nothing would serve ended tokens; a primary may become a replica.
-const BEAT: Duration = Duration::from_millis(250);
+/// local copy that hears nothing would serve ended tokens; a primary may become a replica. With the
+/// 100 ms that Redis has for the answer it is less than the 250 ms that a server may take to obey.
+const BEAT: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
 pub(super) struct TokenCacheActor;
@@ -270,5 +271,17 @@ impl State {
             Connection::Up(redis) => Some(Arc::clone(redis)),
             Connection::Down => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stores::redis::endpoints::RedisDeadlines;
+
+    #[test]
+    fn a_connection_that_fell_silent_is_noticed_within_the_time_to_obey() {
+        let noticed = BEAT + RedisDeadlines::default().response;
+        assert!(noticed < Duration::from_millis(250), "{noticed:?}");
     }
 }
