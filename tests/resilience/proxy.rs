@@ -88,6 +88,11 @@ impl Proxy {
             .send_modify(|rule| rule.forgotten_before = Some(Instant::now()));
     }
 
+    /// Lets go on what was held back on the connections that it had forgotten.
+    pub(crate) fn remember_connections(&self) {
+        self.rule.send_modify(|rule| rule.forgotten_before = None);
+    }
+
     fn set(&self, mode: Mode) {
         self.rule.send_modify(|rule| rule.mode = mode);
     }

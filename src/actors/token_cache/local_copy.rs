@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::domain::token::{Grant, TokenValue};
+use crate::stores::redis::identity::ConnectionId;
 
 /// Most live tokens kept in one shard.
 const ENTRIES: usize = 65_536;
@@ -37,6 +38,9 @@ pub(super) struct LocalCopy {
     ended: Cache<TokenValue, Instant>,
     is_served: AtomicBool,
     order: Mutex<Order>,
+    /// The last connection that was trusted, over all lives of the actor: what was asked of it may
+    /// still be on its way, so the next one has its server end it.
+    predecessor: Mutex<Option<ConnectionId>>,
 }
 
 #[derive(Default)]
@@ -94,6 +98,7 @@ impl LocalCopy {
             ended: Cache::new(ENDED_ENTRIES),
             is_served: AtomicBool::new(false),
             order: Mutex::default(),
+            predecessor: Mutex::default(),
         }
     }
 
@@ -187,6 +192,17 @@ impl LocalCopy {
         order.connections
     }
 
+    /// The connection that the next one has to end; `None` before the first, and where the server
+    /// does not tell.
+    pub(super) fn predecessor(&self) -> Option<ConnectionId> {
+        lock(&self.predecessor).clone()
+    }
+
+    /// Remembers the connection that is trusted from now on.
+    pub(super) fn remember(&self, connection: Option<&ConnectionId>) {
+        *lock(&self.predecessor) = connection.cloned();
+    }
+
     /// Serves from now on what is filled from now on; `source` tells of invalidations. A
     /// connection that was lost already is no source.
     pub(super) fn trust(&self, source: Source) {
@@ -215,8 +231,12 @@ impl LocalCopy {
     }
 
     fn order(&self) -> MutexGuard<'_, Order> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.order)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

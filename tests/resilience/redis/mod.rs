@@ -6,6 +6,7 @@ mod flush;
 mod foreign;
 mod full;
 mod interleavings;
+mod late;
 mod lost;
 mod restart;
 mod slow;

@@ -43,7 +43,7 @@ impl State {
         };
         let flights = self.arguments.flights.clone();
         let range = self.arguments.range;
-        let target = (endpoint, self.predecessor.clone());
+        let target = (endpoint, self.arguments.local.predecessor());
         let is_to_diagnose = self.arguments.first_of.is_some() && number == 1;
         let flight = async move {
             let redis = flights.connect(target, range, tell).await?;
@@ -81,7 +81,7 @@ impl State {
     ) {
         let tracks_changes = redis.tracks_changes();
         self.beat_later(myself);
-        self.predecessor = redis.id().cloned();
+        self.arguments.local.remember(redis.id());
         self.connection = Connection::Up(redis);
         let source = Source::Connection(self.number);
         self.arguments

@@ -21,7 +21,6 @@ use crate::actors::token_cache::local_copy::{LocalCopy, Source};
 use crate::domain::token::{Grant, TokenValue};
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::endpoints::RedisEndpoint;
-use crate::stores::redis::identity::ConnectionId;
 use crate::stores::redis::slot;
 use message::TokenCacheMessage;
 
@@ -81,8 +80,6 @@ pub(super) struct State {
     number: u64,
     /// The number of the last connection that was lost.
     lost: u64,
-    /// The last connection that was trusted: what was asked of it may still be on its way.
-    predecessor: Option<ConnectionId>,
     delay: Duration,
     look_ups: Batch<LookUp>,
     missing: Batch<LookUp>,
@@ -131,7 +128,6 @@ impl Actor for TokenCacheActor {
             connection: Connection::Down,
             number: 0,
             lost: 0,
-            predecessor: None,
             delay: FIRST_DELAY,
             look_ups: Batch::new(),
             missing: Batch::new(),
