@@ -9,6 +9,8 @@ pub(crate) enum Deed {
     WeakLogin,
     /// Logs in as a client that nobody knows.
     StrangerLogin,
+    /// Logs in, and has the round of it panic.
+    PanickingLogin,
     /// Refreshes the pair of the latest login.
     Refresh,
     /// Ends the pair of the latest login.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::sync::Mutex;
+use warp_sentinel::actors::supervisor::faults::Moment;
 use warp_sentinel::actors::supervisor::picture::ActorPicture;
 
 use super::deed::Deed;
@@ -67,6 +68,7 @@ impl Ward {
         let started = Instant::now();
         let (answer, done) = match deed {
             Deed::Login => return self.logs_in().await.is_some(),
+            Deed::PanickingLogin => return self.logs_in_with_a_panic().await,
             Deed::Refresh => return self.refreshes().await,
             Deed::Revoke => return self.revokes().await,
             Deed::Reconnect => return self.reconnects().await,
@@ -168,6 +170,17 @@ impl Ward {
         let tokens = answer.tokens();
         *self.pair.lock().await = Some(tokens.clone());
         Some(tokens)
+    }
+
+    async fn logs_in_with_a_panic(&self) -> bool {
+        // Before its second step it has done nothing that is to be seen to.
+        let moment = Moment::InFlight("Landed", 2);
+        let plan = self.app.sentinel.plan_panic("token_issuer", moment, 1);
+        let plan = plan.await.unwrap();
+        self.logs_in().await;
+        // The cache is told last, when the login is answered already.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        plan.happened() > 0
     }
 
     // The pair that was replaced is dead; one that was not is as good as before.

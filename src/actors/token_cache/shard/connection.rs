@@ -159,19 +159,32 @@ impl State {
         self.drop_if(number == self.number, myself);
     }
 
+    // Redis did not fail, so nothing is to be waited for; who wants a revocation confirmed waits.
+    pub(super) fn start_over(&mut self, myself: &ActorRef<TokenCacheMessage>) {
+        self.lost = self.number;
+        if matches!(self.connection, Connection::Up(_)) {
+            tracing::info!("Redis is trusted anew");
+            self.drop_connection();
+            let _never_to_the_dead = myself.cast(TokenCacheMessage::Connect);
+        }
+    }
+
     // After any fault the connection is dropped: a late reply on it could be taken for another.
     pub(super) fn drop_if(&mut self, has_failed: bool, myself: &ActorRef<TokenCacheMessage>) {
-        if !has_failed || matches!(self.connection, Connection::Down) {
-            return;
+        if has_failed && matches!(self.connection, Connection::Up(_)) {
+            tracing::warn!("the connection to Redis failed; working from the truth");
+            self.drop_connection();
+            self.connect_later(myself);
         }
+    }
+
+    fn drop_connection(&mut self) {
         self.connection = Connection::Down;
         self.arguments.local.distrust(self.number);
         self.arguments.connected.send_replace(false);
         for call in self.look_ups.drain() {
             self.ask_truth_for(call);
         }
-        tracing::warn!("the connection to Redis failed; working from the truth");
-        self.connect_later(myself);
     }
 }
 

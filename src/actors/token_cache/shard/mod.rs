@@ -157,7 +157,7 @@ impl Actor for TokenCacheActor {
             TokenCacheMessage::Connect => state.connects.push(()),
             TokenCacheMessage::Connected(landed) => state.connected(landed, &myself)?,
             TokenCacheMessage::Disconnected(number) => state.disconnected(number, &myself),
-            TokenCacheMessage::StartOver => state.disconnected(state.number, &myself),
+            TokenCacheMessage::StartOver => state.start_over(&myself),
             TokenCacheMessage::Beat(number) => state.beat(number),
             TokenCacheMessage::BeatLanded(landed) => state.beat_landed(landed, &myself)?,
             TokenCacheMessage::CatchUp(number) => state.catch_up(number),
