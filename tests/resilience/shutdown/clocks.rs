@@ -3,14 +3,15 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 use tokio::time::{Instant, sleep};
 use warp_sentinel::clock::Clock;
 use warp_sentinel::telemetry::metrics;
 
 use super::place_of;
 use crate::support::app::{TestApp, spawn_app_with};
-use crate::support::process::{PATIENCE, PAUSE};
+use crate::support::process::{PATIENCE, PAUSE, https};
+use crate::support::server::free_port;
 use crate::support::tls::{make_pair_valid, write_pair};
 
 /// Jumps that were told so far, of all servers of this process.
@@ -106,8 +107,9 @@ async fn a_token_that_ended_while_the_clock_was_right_is_not_put_back_by_a_clock
 }
 
 #[tokio::test]
-async fn a_certificate_near_its_end_is_warned_of_at_start_and_at_reload() {
-    let (place, _) = place_of(&[]).await;
+async fn a_certificate_near_its_end_is_warned_of_and_a_metric_at_start_and_at_reload() {
+    let operations = format!("127.0.0.1:{}", free_port());
+    let (place, _) = place_of(&[("SENTINEL_METRICS_LISTEN", &operations)]).await;
     let now = Clock::default().now();
     let ending = |days: i64| {
         let pair = make_pair_valid(now - Duration::days(80), now + Duration::days(days));
@@ -117,9 +119,11 @@ async fn a_certificate_near_its_end_is_warned_of_at_start_and_at_reload() {
     let mut running = place.start("serve --listen 127.0.0.1:0");
     let line = running.line("expires within 12 days").await;
     assert!(line.contains(" WARN "), "{line}");
+    expiry_becomes(&operations, now + Duration::days(12)).await;
     ending(3);
     running.signal("HUP");
     running.line("expires within 3 days").await;
+    expiry_becomes(&operations, now + Duration::days(3)).await;
     running.signal("INT");
     let ended = running.ended(PATIENCE).await;
     assert_eq!(
@@ -128,6 +132,27 @@ async fn a_certificate_near_its_end_is_warned_of_at_start_and_at_reload() {
         "{}",
         ended.err
     );
+}
+
+/// Waits until the metric of the certificate's end tells this instant.
+async fn expiry_becomes(operations: &str, end: OffsetDateTime) {
+    let url = format!("http://{operations}/metrics");
+    let deadline = Instant::now() + PATIENCE;
+    let expected = end.unix_timestamp();
+    loop {
+        let told = match https().get(&url).send().await {
+            Ok(answered) => answered.text().await.unwrap(),
+            Err(error) => error.to_string(),
+        };
+        let mut lines = told.lines();
+        let line =
+            lines.find_map(|line| line.strip_prefix("tls_certificate_expiry_timestamp_seconds "));
+        if line.is_some_and(|figure| figure.parse() == Ok(expected)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not {expected}: {told}");
+        sleep(PAUSE).await;
+    }
 }
 
 /// The library that gives a program another clock, where it is installed.
