@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use super::flight::{Flights, in_budget, live};
 use super::shard::ShardRange;
 use crate::domain::token::{EndedToken, Grant, TokenRecord, TokenValue};
@@ -65,15 +67,15 @@ impl Flights {
     pub(super) async fn carry_out(
         &self,
         which: Ends,
+        (now, range): (OffsetDateTime, ShardRange),
         redis: &RedisConnection,
-        range: ShardRange,
     ) -> Result<Vec<TokenValue>, Failed> {
         let mut deleted = Vec::new();
         let mut last: Option<EndedToken> = None;
         loop {
             let page = self
                 .truth
-                .list_ends(which, self.now(), last.as_ref(), ENDS_PAGE)
+                .list_ends(which, now, last.as_ref(), ENDS_PAGE)
                 .await
                 .map_err(Failed::Truth)?;
             let own: Vec<&EndedToken> = page

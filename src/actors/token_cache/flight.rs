@@ -163,7 +163,7 @@ impl Flights {
     pub(super) async fn connect(
         &self,
         (endpoint, predecessor): (RedisEndpoint, Option<ConnectionId>),
-        range: ShardRange,
+        (now, range): (OffsetDateTime, ShardRange),
         on_event: impl Fn(CacheEvent) + Send + Sync + 'static,
     ) -> Result<Arc<RedisConnection>, StoreError> {
         let redis = endpoint
@@ -171,7 +171,7 @@ impl Flights {
             .await?;
         let patient = redis.clone().with_deadline(REPLAY_BUDGET);
         if !patient.is_empty().await? {
-            self.carry_out(Ends::All, &patient, range).await?;
+            self.carry_out(Ends::All, (now, range), &patient).await?;
         }
         Ok(Arc::new(redis))
     }

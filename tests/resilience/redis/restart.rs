@@ -88,6 +88,34 @@ async fn an_old_dump_brings_no_ended_token_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_old_dump_brings_nothing_back_although_a_clock_stood_ahead_when_it_came() {
+    let mut bench = bench(&[]).await;
+    let pairs = users(&bench.app, "user", 8).await;
+    let (live, ended) = (access(&pairs[..4]), access(&pairs[4..]));
+    let mut link = raw(bench.redis.address()).await;
+    say(&mut link, "SAVE").await;
+    for token in &ended {
+        assert_eq!(bench.app.revoke(token).await.status, 204);
+    }
+    bench.redis.kill();
+    becomes(&bench.app, "degraded", PATIENCE).await;
+    // To this clock all of them have expired, so that no end seems worth carrying out.
+    bench.app.clock.advance(time::Duration::hours(2));
+    bench.redis.restart().await;
+    becomes(&bench.app, "ready", PATIENCE).await;
+    bench.app.clock.advance(-time::Duration::hours(2));
+    let right = Instant::now();
+    let mut link = raw(bench.redis.address()).await;
+    while keys_of(&mut link, &ended).await > 0 {
+        assert!(right.elapsed() < TRUSTED_WITHIN, "ended tokens are back");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    becomes(&bench.app, "ready", PATIENCE).await;
+    check_ended(&bench.app, &ended).await;
+    check_live(&bench.app, &live).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_an_emptied_redis_lost_is_put_back_without_being_used() {
     let _alone = serial().await;
     let count = number("SENTINEL_TEST_PUT_BACK", LOST);

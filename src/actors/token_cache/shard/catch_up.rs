@@ -39,8 +39,14 @@ impl State {
         myself.send_after(ENDS_PAUSE, move || TokenCacheMessage::CatchUp(number));
     }
 
-    pub(super) fn catch_up(&mut self, number: u64) {
-        if number == self.number {
+    pub(super) fn catch_up(&mut self, number: u64, myself: &ActorRef<TokenCacheMessage>) {
+        if number != self.number {
+            return;
+        }
+        if self.arguments.flights.now() < self.replayed_at {
+            // To a clock that stood ahead then, ends had expired that are to be carried out.
+            self.start_over(myself);
+        } else {
             self.catching_up.push(number);
         }
     }
@@ -50,9 +56,11 @@ impl State {
             && self.catching_up.take_off(usize::MAX).is_some()
         {
             let (flights, number) = (self.arguments.flights.clone(), self.number);
-            let range = self.arguments.range;
+            let (now, range) = (flights.now(), self.arguments.range);
             let flight = async move {
-                let outcome = flights.carry_out(Ends::Unpublished, &redis, range).await;
+                let outcome = flights
+                    .carry_out(Ends::Unpublished, (now, range), &redis)
+                    .await;
                 CaughtUp { number, outcome }
             };
             launch(myself.clone(), flight, TokenCacheMessage::CaughtUp);

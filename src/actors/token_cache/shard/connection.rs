@@ -43,10 +43,12 @@ impl State {
         };
         let flights = self.arguments.flights.clone();
         let range = self.arguments.range;
+        let now = flights.now();
+        self.replayed_at = now;
         let target = (endpoint, self.arguments.local.predecessor());
         let is_to_diagnose = self.arguments.first_of.is_some() && number == 1;
         let flight = async move {
-            let redis = flights.connect(target, range, tell).await?;
+            let redis = flights.connect(target, (now, range), tell).await?;
             if is_to_diagnose {
                 for warning in redis.diagnose().await {
                     tracing::warn!("{warning}");

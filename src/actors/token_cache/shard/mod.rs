@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use crate::actors::batch::{Batch, Landed, launch};
@@ -80,6 +81,9 @@ pub(super) struct State {
     number: u64,
     /// The number of the last connection that was lost.
     lost: u64,
+    /// What time it was when the remembered ends were carried out there: those of tokens that had
+    /// expired by then were left out.
+    replayed_at: OffsetDateTime,
     delay: Duration,
     look_ups: Batch<LookUp>,
     missing: Batch<LookUp>,
@@ -128,6 +132,7 @@ impl Actor for TokenCacheActor {
             connection: Connection::Down,
             number: 0,
             lost: 0,
+            replayed_at: OffsetDateTime::UNIX_EPOCH,
             delay: FIRST_DELAY,
             look_ups: Batch::new(),
             missing: Batch::new(),
@@ -160,7 +165,7 @@ impl Actor for TokenCacheActor {
             TokenCacheMessage::StartOver => state.start_over(&myself),
             TokenCacheMessage::Beat(number) => state.beat(number),
             TokenCacheMessage::BeatLanded(landed) => state.beat_landed(landed, &myself)?,
-            TokenCacheMessage::CatchUp(number) => state.catch_up(number),
+            TokenCacheMessage::CatchUp(number) => state.catch_up(number, &myself),
             TokenCacheMessage::CaughtUp(landed) => state.caught_up(landed, &myself)?,
             TokenCacheMessage::Flushed(number) => state.flushed(number),
             TokenCacheMessage::RestoreOn(at) => state.restore_on(at),
