@@ -83,7 +83,7 @@ async fn serve_floor(settings: &Settings) -> Outcome<()> {
     let server = Server {
         listener: Listener::bind(&settings.server.listen).await?,
         tls: loaded.map(|loaded| Arc::clone(&loaded.certificates)),
-        limits: Limits::of_this_process(),
+        limits: Limits::of_this_process(0),
     };
     announce(&server.listener.local_address()?, "")?;
     let route = warp::path!("oauth" / "verify").map(|| StatusCode::NO_CONTENT);

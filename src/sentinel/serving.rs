@@ -17,6 +17,7 @@ use crate::server::accept::{Drained, Server};
 use crate::server::limits::Limits;
 use crate::server::listener::Listener;
 use crate::settings::ListenAddress;
+use crate::stores;
 
 /// How long a server that was told to stop still takes connections while `/readyz` says that it
 /// will not: balancers look every second or so.
@@ -128,7 +129,7 @@ impl Sentinel {
         let server = Server {
             listener: listening.listener,
             tls: self.0.certificates.clone(),
-            limits: Limits::of_this_process(),
+            limits: Limits::of_this_process(self.reserved_files()),
         };
         let told_at = OnceLock::new();
         let end = async {
@@ -158,6 +159,13 @@ impl Sentinel {
         let left = STOPPED_WITHIN.saturating_sub(used);
         self.stop_actors(left.min(ACTORS_STOP_WITHIN)).await;
         ended
+    }
+
+    // What the stores and the listener for metrics need whatever connections want.
+    fn reserved_files(&self) -> usize {
+        let settings = &self.0.settings;
+        let metrics = settings.metrics_listen.map(|_| Limits::of_a_side_door());
+        stores::files::most(&settings.store) + metrics.map_or(0, |limits| limits.connections)
     }
 
     // Serves until it is dropped; without a listener it waits for ever.

@@ -3,8 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-/// Files that connections leave to the stores, the log and the certificates.
-const RESERVED_FILES: usize = 128;
+/// Files that connections leave to the listeners, the log, the certificates and to what comes and
+/// goes, such as a look-up of a name.
+const OWN_FILES: usize = 96;
 
 /// Fewest connections that are worth a server.
 const LEAST_CONNECTIONS: usize = 16;
@@ -79,13 +80,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The defaults, with fewer connections where this process may open few files.
-    pub fn of_this_process() -> Self {
+    /// The defaults, with fewer connections where this process may open few files, of which others
+    /// in it may need so many.
+    pub fn of_this_process(reserved: usize) -> Self {
         let defaults = Self::default();
         let table = fs::read_to_string("/proc/self/limits").unwrap_or_default();
         let connections = open_files(&table).map_or(defaults.connections, |files| {
-            let free = files.saturating_sub(RESERVED_FILES).max(LEAST_CONNECTIONS);
-            free.min(defaults.connections)
+            connections_of(files, reserved).min(defaults.connections)
         });
         Self {
             connections,
@@ -101,6 +102,12 @@ impl Limits {
             ..Self::default()
         }
     }
+}
+
+/// How many of these files are left to connections.
+fn connections_of(files: usize, reserved: usize) -> usize {
+    let free = files.saturating_sub(OWN_FILES.saturating_add(reserved));
+    free.max(LEAST_CONNECTIONS)
 }
 
 /// Reads the soft limit of open files from the table in `/proc/self/limits`; `None` is no limit.
@@ -130,7 +137,16 @@ mod tests {
 
     #[test]
     fn this_process_gets_between_the_least_and_the_default() {
-        let connections = Limits::of_this_process().connections;
+        let connections = Limits::of_this_process(0).connections;
         assert!((LEAST_CONNECTIONS..=10_000).contains(&connections));
+    }
+
+    #[test]
+    fn what_others_need_is_left_to_them() {
+        assert_eq!(connections_of(1_024, 0), 1_024 - OWN_FILES);
+        assert_eq!(connections_of(1_024, 400), 624 - OWN_FILES);
+        for too_many in [1_000, usize::MAX] {
+            assert_eq!(connections_of(1_024, too_many), LEAST_CONNECTIONS);
+        }
     }
 }

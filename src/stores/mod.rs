@@ -11,6 +11,7 @@
 
 pub mod embedded;
 pub mod error;
+pub mod files;
 pub mod mongo;
 pub mod redis;
 

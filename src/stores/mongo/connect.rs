@@ -32,6 +32,8 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 const IDLE_LIMIT: Duration = Duration::from_mins(1);
 /// The driver's 10 would throttle the reads of many logins.
 const POOL_SIZE: u32 = 64;
+/// Members of a replica set that are reckoned with where they are not named.
+const USUAL_MEMBERS: usize = 3;
 
 /// A client that has reached its server.
 pub(super) async fn connect(settings: &MongoSettings) -> Result<Client, OpenError> {
@@ -143,6 +145,27 @@ fn apply(settings: &MongoSettings, options: &mut ClientOptions) {
         .journal(true)
         .w_timeout(WRITE_TIMEOUT);
     options.write_concern = Some(write_concern.build());
+}
+
+/// See [`super::most_connections`].
+pub(super) fn most_connections(settings: &MongoSettings) -> usize {
+    let uri = ConnectionString::parse(settings.uri.expose()).ok();
+    let named = uri.as_ref().map_or(1, |uri| match &uri.host_info {
+        HostInfo::HostIdentifiers(hosts) => hosts.len(),
+        _ => USUAL_MEMBERS,
+    });
+    let is_set = named > 1 || uri.as_ref().is_some_and(|uri| uri.replica_set.is_some());
+    let (members, primaries) = if is_set {
+        (named.max(USUAL_MEMBERS), 2)
+    } else {
+        (1, 1)
+    };
+    // Zero is no bound; more than the usual are never busy at once.
+    let pool = uri
+        .and_then(|uri| uri.max_pool_size)
+        .filter(|size| *size > 0);
+    let pool = usize::try_from(pool.unwrap_or(POOL_SIZE)).unwrap_or(usize::MAX);
+    pool.saturating_mul(primaries).saturating_add(2 * members)
 }
 
 /// Whether another attempt would fail in the same way.

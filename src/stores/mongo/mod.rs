@@ -57,6 +57,12 @@ struct MongoStore {
     clock: Clock,
 }
 
+/// How many connections the driver opens at most: to members that are not the primary it needs two,
+/// for their signs of life, and to the primary a pool; to an earlier one, for a while, as many.
+pub(super) fn most_connections(settings: &MongoSettings) -> usize {
+    connect::most_connections(settings)
+}
+
 /// Tells whether MongoDB can be reached; makes and changes nothing.
 ///
 /// # Errors
