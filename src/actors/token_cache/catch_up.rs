@@ -136,10 +136,8 @@ impl Flights {
         let put = match put.map_err(Failed::Redis)? {
             PutBack::Put(count) => count,
             PutBack::Unconfirmed(error) => return Err(Failed::Truth(error)),
-            PutBack::Full => {
-                tracing::warn!("Redis is full: live tokens that it lost come back when used");
-                return Ok(None);
-            }
+            // It has noted that it refused some, so this begins anew in a while.
+            PutBack::Full => return Ok(None),
         };
         if put > 0 {
             tracing::info!(tokens = put, "put back into Redis what it had lost");

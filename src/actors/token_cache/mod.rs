@@ -8,6 +8,7 @@ mod catch_up;
 mod counters;
 mod flight;
 mod local_copy;
+mod losses;
 mod shard;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::stores::{TokenStore, error::StoreError};
 use counters::Counters;
 use flight::Flights;
 use local_copy::LocalCopy;
+use losses::Losses;
 use shard::message::TokenCacheMessage;
 use shard::{Arguments, ShardRange, TokenCacheActor};
 
@@ -97,6 +99,7 @@ impl TokenCache {
                 index,
                 count: ranges,
             };
+            let losses = Arc::new(Losses::default());
             for own in 0..policy.shards_per_endpoint {
                 let (handle, published) = Handle::new(BOUND);
                 let (connected, is_connected) = watch::channel(false);
@@ -109,6 +112,7 @@ impl TokenCache {
                         count,
                     },
                     local: Arc::clone(&local),
+                    losses: Arc::clone(&losses),
                     connected: Arc::new(connected),
                     flights: Flights::new(Arc::clone(truth), clock.clone()),
                 };

@@ -80,6 +80,11 @@ impl RedisConnection {
         self.traits.tracks_changes
     }
 
+    /// Whether the server had no memory for a token since this was asked last.
+    pub fn has_refused(&self) -> bool {
+        self.fullness.take()
+    }
+
     /// The same connection, with more time for each answer.
     #[must_use]
     pub fn with_deadline(mut self, response: Duration) -> Self {

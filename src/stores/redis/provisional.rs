@@ -67,7 +67,9 @@ impl RedisConnection {
         let answers: Vec<Vec<Option<String>>> = match future::try_join_all(puts).await {
             Ok(answers) => answers,
             Err(error) if is_too_much(&error) => {
-                self.note_refused(grants.len());
+                // Nobody asked for those that are put where they are absent: they are not counted.
+                let asked_for = if which == Put::Any { grants.len() } else { 0 };
+                self.note_refused(asked_for);
                 return Ok(Outcome::Full);
             }
             Err(error) => return Err(store_error(error)),

@@ -1,5 +1,6 @@
 //! What publications do in Redis, as one transaction, and what is left of it where Redis is full.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -105,12 +106,16 @@ pub(super) fn is_unknown_command(error: &RedisError) -> bool {
 
 /// When a full server last refused tokens: it is told once in a spell, not for each.
 #[derive(Debug, Default)]
-pub(super) struct Fullness(Mutex<Option<Instant>>);
+pub(super) struct Fullness {
+    last: Mutex<Option<Instant>>,
+    has_refused: AtomicBool,
+}
 
 impl Fullness {
     pub(super) fn note(&self, tokens: usize) {
         metrics::counter!(CACHE_TOKENS_REFUSED).increment(tokens.try_into().unwrap_or(u64::MAX));
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_refused.store(true, Ordering::Release);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_none_or(|last| last.elapsed() > SPELL) {
             tracing::warn!(
                 "Redis is full and takes no more tokens; working from the truth for those: raise \
@@ -118,5 +123,10 @@ impl Fullness {
             );
         }
         *last = Some(Instant::now());
+    }
+
+    /// Whether tokens were refused since this was asked last.
+    pub(super) fn take(&self) -> bool {
+        self.has_refused.swap(false, Ordering::AcqRel)
     }
 }

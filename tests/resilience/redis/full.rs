@@ -44,12 +44,28 @@ async fn a_full_redis_costs_no_request_and_no_end() {
 
     say(&mut link, "CONFIG SET maxmemory 0").await;
     check_live(&bench.app, &access(&issued)).await;
-    let own = access(&issued);
+    all_are_there(&mut link, &access(&issued)).await;
+}
+
+/// Waits until another program finds all these tokens.
+async fn all_are_there(link: &mut MultiplexedConnection, tokens: &[&str]) {
     let deadline = Instant::now() + PATIENCE;
-    while keys_of(&mut link, &own).await < 2 * own.len() {
+    while keys_of(link, tokens).await < 2 * tokens.len() {
         assert!(Instant::now() < deadline, "not all are put back");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_redis_refused_is_put_back_without_being_used() {
+    let bench = bench(&["--maxmemory-policy", "noeviction"]).await;
+    let mut link = raw(bench.redis.address()).await;
+    say(&mut link, "CONFIG SET maxmemory 1").await;
+    let refused = users(&bench.app, "late", 4).await;
+    assert_eq!(keys_of(&mut link, &access(&refused)).await, 0);
+    say(&mut link, "CONFIG SET maxmemory 0").await;
+    all_are_there(&mut link, &access(&refused)).await;
+    assert_eq!(connections(&mut link).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use ractor::{ActorProcessingErr, ActorRef};
+use tokio::time::Instant;
 
 use super::{State, TokenCacheMessage};
 use crate::actors::batch::{Landed, launch};
@@ -16,13 +17,18 @@ use crate::telemetry::chain::Chain;
 /// or its life, before it could, and this one is to obey within 250 ms. It is a look into an index
 /// of what is unpublished, which is empty as a rule.
 const ENDS_PAUSE: Duration = Duration::from_millis(200);
+/// From the end of a look for live tokens that Redis lost to the next: a Redis that is full for a
+/// while is asked again so often.
+const RESTORES_PAUSE: Duration = Duration::from_secs(5);
 /// Between two pages of live tokens, so that a large collection is no flood.
 const RESTORE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a look for live tokens brought.
 pub(in super::super) enum Restored {
-    /// Where to go on, or that it is done.
-    Page(Option<Box<Restoring>>),
+    /// Where to go on.
+    Page(Box<Restoring>),
+    /// The look of this number has ended.
+    Done(u64),
     /// The connection of this number failed.
     Failed(u64),
 }
@@ -48,6 +54,7 @@ impl State {
             self.start_over(myself);
         } else {
             self.catching_up.push(number);
+            self.restore_again();
         }
     }
 
@@ -86,18 +93,35 @@ impl State {
     }
 
     pub(super) fn flushed(&mut self, number: u64) {
-        if number == self.number {
-            self.restore(true);
+        // Each shard is told; one of them sees to it.
+        if number == self.number && self.arguments.first_of.is_some() {
+            self.arguments.losses.note();
+            self.restore();
         }
     }
 
-    /// Looks for live tokens that Redis lost, from the latest on; a look that is under way is given
-    /// up. One shard of an endpoint does it for all.
-    pub(super) fn restore(&mut self, is_whole: bool) {
+    // Redis refused tokens, or was not told of some, since the last look for such.
+    fn restore_again(&mut self) {
+        let losses = &self.arguments.losses;
+        if self.redis().is_some_and(|redis| redis.has_refused()) {
+            losses.note();
+        }
+        let is_due = self.restored_at.elapsed() >= RESTORES_PAUSE;
+        if losses.is_open() && is_due && !self.is_restoring {
+            self.restore();
+        }
+    }
+
+    /// Looks for live tokens that Redis lost, from the latest on, through all of them if it is known
+    /// to have lost some; a look that is under way is given up. One shard of an endpoint does it for
+    /// all.
+    pub(super) fn restore(&mut self) {
         if self.arguments.first_of.is_none() {
             return;
         }
-        self.owes_all = is_whole;
+        let is_whole = self.arguments.losses.is_open();
+        self.restore_losses = self.arguments.losses.so_far();
+        self.is_restoring = true;
         self.restore_number += 1;
         self.restores.push(Restoring {
             number: self.restore_number,
@@ -121,9 +145,10 @@ impl State {
             let flight = async move {
                 let next = flights.restore(&redis, range, at.clone()).await;
                 match next {
-                    Ok(next) => Restored::Page(next.map(Box::new)),
+                    Ok(Some(next)) => Restored::Page(Box::new(next)),
+                    Ok(None) => Restored::Done(at.number),
                     // The truth is away: the same page again when it is back.
-                    Err(Failed::Truth(_)) => Restored::Page(Some(Box::new(at))),
+                    Err(Failed::Truth(_)) => Restored::Page(Box::new(at)),
                     Err(Failed::Redis(_)) => Restored::Failed(number),
                 }
             };
@@ -137,11 +162,21 @@ impl State {
         myself: &ActorRef<TokenCacheMessage>,
     ) -> Result<(), ActorProcessingErr> {
         match self.restores.land(landed)? {
-            Restored::Page(Some(next)) => {
-                self.owes_all |= next.is_whole && next.number == self.restore_number;
+            Restored::Page(next) => {
+                let losses = &self.arguments.losses;
+                if next.is_whole && next.number == self.restore_number && !losses.is_open() {
+                    // It has only now been found: if this look is cut off, the next is whole.
+                    losses.note();
+                    self.restore_losses = losses.so_far();
+                }
                 myself.send_after(RESTORE_PAUSE, || TokenCacheMessage::RestoreOn(*next));
             }
-            Restored::Page(None) => self.owes_all = false,
+            Restored::Done(number) if number == self.restore_number => {
+                self.arguments.losses.make_good(self.restore_losses);
+                self.is_restoring = false;
+                self.restored_at = Instant::now();
+            }
+            Restored::Done(_) => {}
             // A look begins anew with the next connection.
             Restored::Failed(number) => self.drop_if(number == self.number, myself),
         }

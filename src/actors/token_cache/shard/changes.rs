@@ -25,6 +25,7 @@ impl State {
             return;
         };
         let changes: Vec<Publication> = calls.iter().map(|call| call.request.clone()).collect();
+        let has_new = changes.iter().any(|change| change.set.is_some());
         let deleted: Vec<TokenValue> = changes
             .iter()
             .flat_map(|change| change.delete.iter().cloned())
@@ -37,12 +38,16 @@ impl State {
         }
         let number = redis.is_some().then_some(self.number);
         let local = Arc::clone(&self.arguments.local);
+        let losses = Arc::clone(&self.arguments.losses);
         let flight = async move {
             let done = match redis {
                 Some(redis) => flights.change(redis, changes).await,
                 None if has_redis => Err(StoreError::Timeout { store: "Redis" }),
                 None => Ok(()),
             };
+            if done.is_err() && has_new {
+                losses.note();
+            }
             // A look-up that began before the change reached Redis may have seen what was there.
             local.forget(&deleted);
             let has_failed = done.is_err();

@@ -91,7 +91,7 @@ impl State {
             .trust(if tracks_changes { source } else { Source::None });
         self.arguments.connected.send_replace(true);
         self.catch_up_later(myself);
-        self.restore(self.owes_all);
+        self.restore();
         tracing::info!(redis.tracks_changes = tracks_changes, "Redis is trusted");
     }
 

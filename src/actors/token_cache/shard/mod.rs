@@ -13,12 +13,14 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use time::OffsetDateTime;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::actors::batch::{Batch, Landed, launch};
 use crate::actors::token_cache::CacheError;
 use crate::actors::token_cache::catch_up::Restoring;
 use crate::actors::token_cache::flight::{Change, Flights, LookUp, RedisOutcome, TruthOutcome};
 use crate::actors::token_cache::local_copy::{LocalCopy, Source};
+use crate::actors::token_cache::losses::Losses;
 use crate::domain::token::{Grant, TokenValue};
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::endpoints::RedisEndpoint;
@@ -51,6 +53,8 @@ pub(super) struct Arguments {
     /// done once for each Redis.
     pub(super) first_of: Option<ShardRange>,
     pub(super) local: Arc<LocalCopy>,
+    /// What the Redis of this endpoint may lack.
+    pub(super) losses: Arc<Losses>,
     pub(super) connected: Arc<watch::Sender<bool>>,
     pub(super) flights: Flights,
 }
@@ -94,8 +98,12 @@ pub(super) struct State {
     restores: Batch<Restoring>,
     /// The number of the latest look for live tokens that Redis lost.
     restore_number: u64,
-    /// Whether Redis lost so many that all are to be looked through.
-    owes_all: bool,
+    /// The losses that this look makes good if it goes through all.
+    restore_losses: u64,
+    /// Whether one is under way.
+    is_restoring: bool,
+    /// When the last one ended.
+    restored_at: Instant,
     /// Ends that came while a connect was under way, or failed: it may have read the memory of ends
     /// before they were in it.
     owed: Vec<TokenValue>,
@@ -142,7 +150,9 @@ impl Actor for TokenCacheActor {
             catching_up: Batch::new(),
             restores: Batch::new(),
             restore_number: 0,
-            owes_all: false,
+            restore_losses: 0,
+            is_restoring: false,
+            restored_at: Instant::now(),
             owed: Vec::new(),
         })
     }
@@ -250,6 +260,9 @@ impl State {
             self.arguments.local.fill(outcome.noted, outcome.found);
         }
         self.arguments.local.fill_unknown(outcome.unknown);
+        if outcome.has_failed {
+            self.arguments.losses.note();
+        }
         self.drop_if(outcome.has_failed && number == self.number, myself);
         Ok(())
     }
