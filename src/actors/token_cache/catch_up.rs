@@ -162,6 +162,18 @@ impl Flights {
         which: Put,
         live: &HashMap<TokenValue, Arc<Grant>>,
     ) -> Result<PutBack, StoreError> {
+        let begun = redis.begin();
+        let put = self.put_and_confirm(redis, which, live).await?;
+        begun.confirm();
+        Ok(put)
+    }
+
+    async fn put_and_confirm(
+        &self,
+        redis: &RedisConnection,
+        which: Put,
+        live: &HashMap<TokenValue, Arc<Grant>>,
+    ) -> Result<PutBack, StoreError> {
         let all: Vec<(TokenValue, &Grant)> = live
             .iter()
             .map(|(token, grant)| (token.clone(), &**grant))

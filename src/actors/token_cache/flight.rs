@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::{Publication, RedisConnection};
+use crate::stores::redis::continuity::Continuity;
 use crate::stores::redis::endpoints::{CacheEvent, RedisDeadlines, RedisEndpoint};
 use crate::stores::redis::identity::ConnectionId;
 use crate::stores::redis::provisional::Put;
@@ -65,6 +66,13 @@ pub(super) struct TruthOutcome {
     pub(super) is_put_back: bool,
     /// Whether the connection must be dropped.
     pub(super) has_failed: bool,
+}
+
+/// A Redis that may be trusted once what is owed is settled.
+pub(super) struct Reached {
+    pub(super) redis: Arc<RedisConnection>,
+    /// When all remembered ends were carried out there; `None` if there was no need.
+    pub(super) replayed_at: Option<OffsetDateTime>,
 }
 
 impl Flights {
@@ -160,20 +168,37 @@ impl Flights {
 
     /// Connects to Redis and carries out there every end that it may have missed, before it is
     /// trusted.
+    ///
+    /// A connection that goes on from the one trusted before needs nothing of the truth, which may be
+    /// away: while it was trusted, every remembered end had been carried out there, or was looked for
+    /// as unpublished, as it will be again. What could have brought an ended token back since?
+    /// - Redis itself, by a restart, a failover or the data of another server: it is the same process
+    ///   with the same history.
+    /// - A write of ours that arrived late: all were confirmed, and the server ended the connection
+    ///   before it could take another. What is done after a write, such as to ask the truth once more
+    ///   for a new token, goes by way of the shard, which owes it if there is no connection.
+    /// - An end of ours without a connection: the shard owes it, and settles it before trust.
+    /// - An end of another server: it deletes the keys itself, or leaves the end unpublished.
+    /// - The local copy: it was emptied, and is filled from what is read from now on.
     pub(super) async fn connect(
         &self,
         (endpoint, predecessor): (RedisEndpoint, Option<ConnectionId>),
+        earlier: Option<Continuity>,
         (now, range): (OffsetDateTime, ShardRange),
         on_event: impl Fn(CacheEvent) + Send + Sync + 'static,
-    ) -> Result<Arc<RedisConnection>, StoreError> {
+    ) -> Result<Reached, StoreError> {
         let redis = endpoint
             .connect(RedisDeadlines::default(), predecessor.as_ref(), on_event)
             .await?;
+        let is_continued = earlier.is_some_and(|earlier| redis.continues(&earlier));
         let patient = redis.clone().with_deadline(REPLAY_BUDGET);
-        if !patient.is_empty().await? {
+        if !is_continued && !patient.is_empty().await? {
             self.carry_out(Ends::All, (now, range), &patient).await?;
         }
-        Ok(Arc::new(redis))
+        Ok(Reached {
+            redis: Arc::new(redis),
+            replayed_at: (!is_continued).then_some(now),
+        })
     }
 }
 

@@ -41,10 +41,11 @@ pub(super) async fn single(
     let (mut link, has_events) = open(info, deadlines, on_event).await.map_err(store_error)?;
     let probe = Probe::find(&mut link, has_events).await?;
     let id = ConnectionId::ask(&mut link).await.map_err(store_error)?;
-    if let Some(predecessor) = predecessor {
-        let ended = predecessor.end_before(id.as_ref(), &mut link).await;
-        ended.map_err(store_error)?;
-    }
+    let has_ended_predecessor = match predecessor {
+        Some(predecessor) => predecessor.end_before(id.as_ref(), &mut link).await,
+        None => Ok(false),
+    };
+    let has_ended_predecessor = has_ended_predecessor.map_err(store_error)?;
     let tracks_changes = has_events && track(&mut link).await.map_err(store_error)?;
     let history = History::ask(&mut link, emptied)
         .await
@@ -53,6 +54,7 @@ pub(super) async fn single(
         tracks_changes,
         probe,
         id,
+        has_ended_predecessor,
         history: Some(Arc::new(history)),
         layout: None,
     };
@@ -70,6 +72,7 @@ pub(super) async fn cluster(
         tracks_changes: false,
         probe: Probe::Ping,
         id: None,
+        has_ended_predecessor: false,
         history: None,
         layout: layout.map(Arc::new),
     };

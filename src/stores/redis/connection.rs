@@ -17,6 +17,7 @@ use crate::domain::token::{Grant, TokenValue};
 use crate::stores::error::StoreError;
 
 use super::cluster::Layout;
+use super::continuity::Unconfirmed;
 use super::history::History;
 use super::identity::{ConnectionId, Probe, allowed};
 use super::slot::slot_of;
@@ -38,6 +39,7 @@ pub struct RedisConnection {
     link: Link,
     traits: Traits,
     fullness: Arc<Fullness>,
+    unconfirmed: Unconfirmed,
 }
 
 /// What was found out about a connection when it was made.
@@ -46,6 +48,8 @@ pub(super) struct Traits {
     pub(super) tracks_changes: bool,
     pub(super) probe: Probe,
     pub(super) id: Option<ConnectionId>,
+    /// Whether the server certainly ended the connection that was used before.
+    pub(super) has_ended_predecessor: bool,
     /// `None` for a cluster, which tells nothing.
     pub(super) history: Option<Arc<History>>,
     /// `None` but for a cluster.
@@ -65,6 +69,7 @@ impl RedisConnection {
             link,
             traits,
             fullness: Arc::default(),
+            unconfirmed: Unconfirmed::default(),
         }
     }
 
@@ -72,6 +77,18 @@ impl RedisConnection {
     /// does not tell.
     pub fn id(&self) -> Option<&ConnectionId> {
         self.traits.id.as_ref()
+    }
+
+    pub(super) fn history(&self) -> Option<&History> {
+        self.traits.history.as_deref()
+    }
+
+    pub(super) fn has_ended_predecessor(&self) -> bool {
+        self.traits.has_ended_predecessor
+    }
+
+    pub(super) fn unconfirmed(&self) -> &Unconfirmed {
+        &self.unconfirmed
     }
 
     /// Whether changes of what was read over this connection are told. If not, what was read may
@@ -153,8 +170,10 @@ impl RedisConnection {
                 self.transaction_of(&mut transactions, token).delete(token);
             }
         }
+        let begun = self.begin();
         let transactions = transactions.values();
         future::try_join_all(transactions.map(|transaction| self.carry_out(transaction))).await?;
+        begun.confirm();
         Ok(())
     }
 

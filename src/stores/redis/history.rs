@@ -44,6 +44,11 @@ impl History {
         })
     }
 
+    /// What names it; `None` where our user may not ask.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// How often the server was emptied, if that has to be looked into.
     pub(super) fn is_doubtful(&self) -> Option<u64> {
         let emptied = self.emptied.load(Ordering::Acquire);

@@ -39,19 +39,26 @@ impl ConnectionId {
         }))
     }
 
-    /// Ends this connection over `link`, whose own name is `successor`. Does nothing if the server
-    /// is another one by now: there, the number is somebody else's.
+    /// The process at the other end.
+    pub(super) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Ends this connection over `link`, whose own name is `successor`, and tells whether it has
+    /// certainly ended. Does nothing if the server is another one by now: there, the number is
+    /// somebody else's.
     pub(super) async fn end_before(
         &self,
         successor: Option<&Self>,
         link: &mut MultiplexedConnection,
-    ) -> RedisResult<()> {
+    ) -> RedisResult<bool> {
         if successor.is_none_or(|successor| successor.server != self.server) {
-            return Ok(());
+            return Ok(false);
         }
         let number = self.number.to_string();
-        allowed::<Value>(link, &["CLIENT", "KILL", "ID", &number]).await?;
-        Ok(())
+        // It answers how many it ended: none, if it had ended before.
+        let ended = allowed::<u64>(link, &["CLIENT", "KILL", "ID", &number]).await?;
+        Ok(ended.is_some())
     }
 }
 

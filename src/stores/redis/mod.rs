@@ -9,6 +9,7 @@
 //! What does not live here: the local copy and the order of fills and invalidations (`actors`).
 
 pub mod connection;
+pub mod continuity;
 pub mod endpoints;
 pub mod identity;
 pub mod provisional;

@@ -51,6 +51,39 @@ async fn known_tokens_verify_while_mongodb_is_away_and_nothing_else_is_decided()
     assert_eq!(other.verify(&next.access).await.status, 204);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn known_tokens_verify_again_after_one_late_answer_of_redis_while_mongodb_is_away() {
+    let bench = bench().await;
+    bench.app.add_user("anna", "pass word 1").await;
+    let tokens = bench.app.login().await;
+    let of_anna = bench.app.login_as("anna", "pass word 1").await.tokens();
+    let known = [&tokens.access, &of_anna.access];
+    for token in known {
+        assert_eq!(bench.verify(token).await, 204);
+    }
+    bench.mongo.cut();
+    bench.becomes("unavailable").await;
+    // Longer than Redis has for an answer, and than a shard goes without asking.
+    bench.redis.hole();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    bench.redis.open();
+    let opened = Instant::now();
+    for token in known {
+        while bench.verify(token).await != 204 {
+            let waited = opened.elapsed();
+            assert!(waited < Duration::from_secs(1), "not after {waited:?}");
+        }
+    }
+    assert_eq!(bench.verify(&unknown('a')).await, 503);
+    // What is ended now is ended, though nobody can write it down.
+    assert_eq!(bench.app.revoke(&tokens.access).await.status, 503);
+    assert_eq!(bench.verify(&tokens.access).await, 503);
+    assert_eq!(bench.verify(&of_anna.access).await, 204);
+    bench.mongo.open();
+    bench.becomes("ready").await;
+    assert_eq!(bench.verify(&tokens.access).await, 204);
+}
+
 #[tokio::test]
 async fn a_silent_mongodb_holds_nobody_longer_than_the_deadlines() {
     let bench = bench().await;

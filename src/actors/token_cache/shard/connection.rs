@@ -7,7 +7,7 @@ use ractor::{ActorProcessingErr, ActorRef};
 use super::{BEAT, Beaten, Connection, FIRST_DELAY, LAST_DELAY, State, TokenCacheMessage};
 use crate::actors::batch::{Landed, launch};
 use crate::actors::token_cache::catch_up::ENDS_PAGE;
-use crate::actors::token_cache::flight::{REPLAY_BUDGET, on_event};
+use crate::actors::token_cache::flight::{REPLAY_BUDGET, Reached, on_event};
 use crate::actors::token_cache::local_copy::Source;
 use crate::domain::token::TokenValue;
 use crate::stores::error::StoreError;
@@ -15,6 +15,16 @@ use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::endpoints::CacheEvent;
 use crate::telemetry::chain::Chain;
 use crate::telemetry::metrics::CACHE_ERRORS;
+
+/// Most ends that are owed to a Redis which is connected to again; with more, all are carried out.
+const MOST_OWED: usize = 10_000;
+
+/// What a connect brought.
+pub(in super::super) struct Connected {
+    reached: Reached,
+    /// How many ends were owed before: carried out, if all were.
+    owed: usize,
+}
 
 impl State {
     pub(super) fn take_off_connect(&mut self, myself: &ActorRef<TokenCacheMessage>) {
@@ -26,7 +36,15 @@ impl State {
             self.arguments.connected.send_replace(true);
             return;
         };
-        self.owed.clear();
+        let now = self.arguments.flights.now();
+        if self.owed.len() > MOST_OWED || now < self.replayed_at {
+            self.earlier = None;
+        }
+        if self.earlier.is_none() {
+            // All remembered ends will be carried out, and these are among them.
+            self.owed.clear();
+        }
+        let (earlier, owed) = (self.earlier.clone(), self.owed.len());
         let (local, teller) = (Arc::clone(&self.arguments.local), myself.clone());
         let number = local.next_connection();
         self.number = number;
@@ -43,31 +61,38 @@ impl State {
         };
         let flights = self.arguments.flights.clone();
         let range = self.arguments.range;
-        let now = flights.now();
-        self.replayed_at = now;
         let target = (endpoint, self.arguments.local.predecessor());
         let is_to_diagnose = self.arguments.first_of.is_some() && number == 1;
         let flight = async move {
-            let redis = flights.connect(target, (now, range), tell).await?;
+            let reached = flights.connect(target, earlier, (now, range), tell).await?;
             if is_to_diagnose {
-                for warning in redis.diagnose().await {
+                for warning in reached.redis.diagnose().await {
                     tracing::warn!("{warning}");
                 }
             }
-            Ok(redis)
+            Ok(Connected { reached, owed })
         };
         launch(myself.clone(), flight, TokenCacheMessage::Connected);
     }
 
     pub(super) fn connected(
         &mut self,
-        landed: Landed<Result<Arc<RedisConnection>, StoreError>>,
+        landed: Landed<Result<Connected, StoreError>>,
         myself: &ActorRef<TokenCacheMessage>,
     ) -> Result<(), ActorProcessingErr> {
         match self.connects.land(landed)? {
             Ok(_) if self.lost == self.number => self.connect_later(myself),
-            Ok(redis) if self.owed.is_empty() => self.trust(redis, myself),
-            Ok(redis) => self.settle(redis, myself),
+            Ok(Connected { reached, owed }) => {
+                if let Some(at) = reached.replayed_at {
+                    self.replayed_at = at;
+                    self.owed.drain(..owed);
+                }
+                if self.owed.is_empty() {
+                    self.trust(reached.redis, myself);
+                } else {
+                    self.settle(reached.redis, myself);
+                }
+            }
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "Redis cannot be used; working from the truth");
                 self.connect_later(myself);
@@ -84,6 +109,7 @@ impl State {
         let tracks_changes = redis.tracks_changes();
         self.beat_later(myself);
         self.arguments.local.remember(redis.id());
+        self.earlier = redis.continuity();
         self.connection = Connection::Up(redis);
         let source = Source::Connection(self.number);
         self.arguments
@@ -102,9 +128,18 @@ impl State {
         myself: &ActorRef<TokenCacheMessage>,
     ) {
         let owed = std::mem::take(&mut self.owed);
+        // If it fails nobody knows any more what is owed.
+        self.earlier = None;
         self.connects.push(());
         let _in_flight = self.connects.take_off(1);
-        let flight = async move { settle_owed(&redis, &owed).await.map(|()| redis) };
+        let flight = async move {
+            settle_owed(&redis, &owed).await?;
+            let reached = Reached {
+                redis,
+                replayed_at: None,
+            };
+            Ok(Connected { reached, owed: 0 })
+        };
         launch(myself.clone(), flight, TokenCacheMessage::Connected);
     }
 
@@ -164,6 +199,7 @@ impl State {
     // Redis did not fail, so nothing is to be waited for; who wants a revocation confirmed waits.
     pub(super) fn start_over(&mut self, myself: &ActorRef<TokenCacheMessage>) {
         self.lost = self.number;
+        self.earlier = None;
         if matches!(self.connection, Connection::Up(_)) {
             tracing::info!("Redis is trusted anew");
             self.drop_connection();

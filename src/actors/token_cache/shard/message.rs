@@ -1,16 +1,14 @@
 //! What a shard is told.
 
-use std::sync::Arc;
-
 use super::Beaten;
 use super::catch_up::{CaughtUp, Restored};
 use super::changes::ChangeOutcome;
+use super::connection::Connected;
 use crate::actors::batch::Landed;
 use crate::actors::supervisor::surrounded::Kind;
 use crate::actors::token_cache::catch_up::Restoring;
 use crate::actors::token_cache::flight::{Change, LookUp, RedisOutcome, TruthOutcome};
 use crate::stores::error::StoreError;
-use crate::stores::redis::connection::RedisConnection;
 
 /// What a shard is told.
 pub(in crate::actors::token_cache) enum TokenCacheMessage {
@@ -20,7 +18,7 @@ pub(in crate::actors::token_cache) enum TokenCacheMessage {
     TruthLanded(Landed<(u64, TruthOutcome)>),
     ChangeLanded(Landed<ChangeOutcome>),
     Connect,
-    Connected(Landed<Result<Arc<RedisConnection>, StoreError>>),
+    Connected(Landed<Result<Connected, StoreError>>),
     Disconnected(u64),
     StartOver,
     Beat(u64),

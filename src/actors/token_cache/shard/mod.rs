@@ -23,6 +23,7 @@ use crate::actors::token_cache::local_copy::{LocalCopy, Source};
 use crate::actors::token_cache::losses::Losses;
 use crate::domain::token::{Grant, TokenValue};
 use crate::stores::redis::connection::RedisConnection;
+use crate::stores::redis::continuity::Continuity;
 use crate::stores::redis::endpoints::RedisEndpoint;
 use crate::stores::redis::slot;
 use message::TokenCacheMessage;
@@ -85,6 +86,9 @@ pub(super) struct State {
     number: u64,
     /// The number of the last connection that was lost.
     lost: u64,
+    /// What the next connection is compared with: the one that was trusted last, unless what it was
+    /// trusted for is in doubt.
+    earlier: Option<Continuity>,
     /// What time it was when the remembered ends were carried out there: those of tokens that had
     /// expired by then were left out.
     replayed_at: OffsetDateTime,
@@ -104,8 +108,8 @@ pub(super) struct State {
     is_restoring: bool,
     /// When the last one ended.
     restored_at: Instant,
-    /// Ends that came while a connect was under way, or failed: it may have read the memory of ends
-    /// before they were in it.
+    /// Ends that came without a connection, or failed: a connect may do without the memory of ends, or
+    /// have read it before they were in it.
     owed: Vec<TokenValue>,
 }
 
@@ -140,6 +144,7 @@ impl Actor for TokenCacheActor {
             connection: Connection::Down,
             number: 0,
             lost: 0,
+            earlier: None,
             replayed_at: OffsetDateTime::UNIX_EPOCH,
             delay: FIRST_DELAY,
             look_ups: Batch::new(),

@@ -1,6 +1,7 @@
 //! The Redis side of the storage contract, read as another program reads it, and the events by
 //! which a local copy stays true.
 
+mod continuity;
 mod faults;
 mod put_back;
 mod servers;
