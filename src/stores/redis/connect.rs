@@ -138,7 +138,8 @@ async fn open_cluster(
         .response_timeout(deadlines.response)
         // The caller has the truth to ask: it must not wait for a slow cluster to mend.
         .overall_response_timeout(Some(deadlines.connect))
-        .retries(1)
+        // Nothing is asked again, perhaps of a node that was restarted with old data meanwhile.
+        .retries(0)
         .build()?;
     client.get_async_connection().await
 }

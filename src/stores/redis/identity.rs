@@ -29,14 +29,9 @@ impl ConnectionId {
     pub(super) async fn ask(link: &mut MultiplexedConnection) -> RedisResult<Option<Self>> {
         let number = allowed::<u64>(link, &["CLIENT", "ID"]).await?;
         let info = allowed::<String>(link, &["INFO", "server"]).await?;
-        let run_id = info.as_deref().and_then(|info| {
-            let mut lines = info.lines();
-            lines.find_map(|line| line.strip_prefix("run_id:"))
-        });
-        Ok(number.zip(run_id).map(|(number, server)| Self {
-            server: server.to_owned(),
-            number,
-        }))
+        let server = info.as_deref().and_then(run_id);
+        let id = |(number, server)| Self { server, number };
+        Ok(number.zip(server).map(id))
     }
 
     /// The process at the other end.
@@ -60,6 +55,13 @@ impl ConnectionId {
         let ended = allowed::<u64>(link, &["CLIENT", "KILL", "ID", &number]).await?;
         Ok(ended.is_some())
     }
+}
+
+/// Names the process that gave this `INFO server`; each start has another name.
+pub(super) fn run_id(info: &str) -> Option<String> {
+    let mut lines = info.lines();
+    let id = lines.find_map(|line| line.strip_prefix("run_id:"));
+    id.map(str::to_owned)
 }
 
 /// The cheapest question by which a server shows that it answers, and what role it has.

@@ -106,6 +106,36 @@ async fn another_node_that_serves_a_cluster_after_a_failover_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_node_of_a_cluster_that_was_restarted_with_old_data_is_noticed() {
+    let mut server = start_redis(&["--cluster-enabled", "yes"]).await;
+    let url = format!("redis://{}", server.address());
+    let mut other = raw(&url).await;
+    ask(&mut other, &["ADDSLOTSRANGE", "0", "16383"]).await;
+    becomes(&mut other, &["INFO"], "cluster_state:ok").await;
+    let topology = RedisTopology::Cluster(vec![Secret::new(&url)]);
+    let (ours, _) = connect(&topology).await;
+    let now = Clock::default().now();
+    ours.publish(&[set(1, grant(now))], now).await.unwrap();
+    let _: () = redis::cmd("SAVE").query_async(&mut other).await.unwrap();
+    ours.delete(&[token(1)]).await.unwrap();
+    ours.ping().await.unwrap();
+
+    server.kill();
+    server.restart().await;
+    becomes(&mut raw(&url).await, &["INFO"], "cluster_state:ok").await;
+    // Time for the driver to connect again, which it does by itself.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for _ in 0..5 {
+        assert!(ours.ping().await.is_err(), "the restart was not noticed");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (again, _) = connect(&topology).await;
+    again.ping().await.unwrap();
+    let old = again.find_many(&[token(1)]).await.unwrap();
+    assert_eq!(old, [Some(grant(now))], "it has old data");
+}
+
+#[tokio::test]
 async fn a_cluster_keeps_tokens_of_all_slots() {
     let server = start_redis(&["--cluster-enabled", "yes"]).await;
     let url = format!("redis://{}", server.address());
