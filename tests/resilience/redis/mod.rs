@@ -10,6 +10,7 @@ mod late;
 mod lost;
 mod restart;
 mod slow;
+mod unsaved;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
