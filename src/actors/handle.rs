@@ -100,6 +100,14 @@ impl<Q, A> Call<Q, A> {
         is_stale
     }
 
+    /// Sends an answer that refuses the call unbegun, and counts it.
+    pub(super) fn shed(self, answer: A) {
+        if let Some(named) = self.counts.0.get() {
+            named.shed.increment(1);
+        }
+        self.answer(answer);
+    }
+
     /// Sends the answer; a caller that left is no error.
     pub(super) fn answer(mut self, answer: A) {
         if let Some(sender) = self.caller.0.take() {
@@ -147,11 +155,6 @@ impl<M: Message> Handle<M> {
             shed: counter(ACTOR_CALLS_SHED),
             skipped: counter(ACTOR_CALLS_SKIPPED),
         });
-    }
-
-    /// The count of calls in flight, for the live picture: the bound less these permits.
-    pub(super) fn permits(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.permits)
     }
 
     /// Sends one request and waits for its answer, at most until `deadline`.

@@ -5,6 +5,7 @@
 pub mod client;
 pub mod error;
 pub mod grant;
+pub mod network;
 pub mod scope;
 pub mod token;
 pub mod user;

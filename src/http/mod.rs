@@ -79,7 +79,7 @@ pub fn routes(handles: &Handles, surface: &Surface) -> BoxedFilter<(Response,)> 
         others = others.or(console).unify().boxed();
     }
     if let Some(path) = &surface.token_path {
-        let token = token::token(path, handles.issuer.clone());
+        let token = token::token(path, handles.issuer.clone(), &surface.trusted_proxies);
         others = token.or(others).unify().boxed();
     }
     // It is asked most by far: the first to be tried, and behind no box of the others.

@@ -1,13 +1,17 @@
 //! `POST /token` (RFC 6749 §3.2, §4.3, §5, §6)
 
+use std::sync::Arc;
+
 use bytes::Buf;
 use futures_util::Stream;
+use ipnet::IpNet;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::{HeaderMap, Method};
 use warp::reply::Response;
 
 use super::error::{OAuthError, allow};
+use super::extract::connection::Connection;
 use super::extract::{body, client_credentials, form::Form};
 use super::wire::token::TokenResponse;
 use super::{exact_path, respond};
@@ -15,6 +19,7 @@ use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::token_issuer::request::TokenRequest;
 use crate::domain::client::GrantType;
 use crate::domain::error::GrantError;
+use crate::domain::network::Network;
 use crate::domain::scope::Scope;
 use crate::domain::token::TokenValue;
 use crate::domain::user::Password;
@@ -31,25 +36,33 @@ const BODY_ONLY: [&str; 7] = [
     "scope",
 ];
 
-pub(super) fn token(path: &str, issuer: TokenIssuer) -> BoxedFilter<(Response,)> {
+pub(super) fn token(
+    path: &str,
+    issuer: TokenIssuer,
+    trusted_proxies: &Arc<[IpNet]>,
+) -> BoxedFilter<(Response,)> {
+    let trusted_proxies = Arc::clone(trusted_proxies);
     exact_path(path)
         .and(warp::method())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
-        .and(warp::body::stream())
-        .then(
-            move |method: Method, query: String, headers: HeaderMap, body| {
-                let issuer = issuer.clone();
-                async move {
-                    let request = Request {
-                        method,
-                        query,
-                        headers,
-                    };
-                    respond(answer(issuer, request, body).await)
+        .and(warp::ext::optional::<Connection>())
+        .map(
+            move |method, query, headers, connection: Option<Connection>| {
+                let network = connection.and_then(|own| own.network(&headers, &trusted_proxies));
+                Request {
+                    method,
+                    query,
+                    headers,
+                    network,
                 }
             },
         )
+        .and(warp::body::stream())
+        .then(move |request: Request, body| {
+            let issuer = issuer.clone();
+            async move { respond(answer(issuer, request, body).await) }
+        })
         .boxed()
 }
 
@@ -57,6 +70,7 @@ struct Request {
     method: Method,
     query: String,
     headers: HeaderMap,
+    network: Option<Network>,
 }
 
 async fn answer(
@@ -69,7 +83,7 @@ async fn answer(
     check_query(&request.query)?;
     let form = Form::parse(&request.headers, &body)?;
     let credentials = client_credentials::read(&request.headers, &form)?;
-    let (grant_type, request) = read_request(&form)?;
+    let (grant_type, request) = read_request(&form, request.network)?;
     let client_id = credentials.client_id.clone();
     let answer = issuer
         .issue(credentials, request)
@@ -91,7 +105,10 @@ fn check_query(query: &str) -> Result<(), OAuthError> {
     Ok(())
 }
 
-fn read_request(form: &Form) -> Result<(GrantType, TokenRequest), OAuthError> {
+fn read_request(
+    form: &Form,
+    network: Option<Network>,
+) -> Result<(GrantType, TokenRequest), OAuthError> {
     let name = form.require("grant_type", "grant_type is missing")?;
     let grant_type = GrantType::parse(name).ok_or(GrantError::UnsupportedGrantType)?;
     let scope = Scope::parse(form.get("scope").unwrap_or_default())?;
@@ -100,6 +117,7 @@ fn read_request(form: &Form) -> Result<(GrantType, TokenRequest), OAuthError> {
             username: form.require("username", "username is missing")?.to_owned(),
             password: Password::new(form.require("password", "password is missing")?.to_owned()),
             scope,
+            network,
         },
         GrantType::RefreshToken => {
             let token = form.require("refresh_token", "refresh_token is missing")?;

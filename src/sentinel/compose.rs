@@ -192,6 +192,7 @@ fn password_policy(settings: &Settings) -> PasswordPolicy {
     PasswordPolicy {
         cost: settings.passwords.cost,
         queue: settings.passwords.queue,
+        lanes: settings.passwords.lanes,
         workers: std::thread::available_parallelism().map_or(1, NonZero::get),
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Noted<S> {
 impl<S> Noted<S> {
     /// The service of one connection.
     pub(super) fn new(service: S, peer: Peer) -> Self {
-        let address = peer.address.map(|address| address.ip());
+        let address = peer.address.map(|address| address.ip().to_canonical());
         Self {
             service,
             connection: Connection {

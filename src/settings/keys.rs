@@ -175,9 +175,11 @@ keys! {
     ISSUER = Key::absent("SENTINEL_ISSUER", "scheme and address of SENTINEL_LISTEN",
         "issuer identifier (RFC 8414), exactly as clients dial it").address();
     PASSWORD_QUEUE = Key::new("SENTINEL_PASSWORD_QUEUE", "64",
-        "logins that may wait for a bcrypt worker; past it 503").unit("logins");
+        "logins that may wait for a bcrypt lane; past it 503").unit("logins");
+    PASSWORD_LANES = Key::new("SENTINEL_PASSWORD_LANES", "6",
+        "hashes that one core computes at once, 1 to 6; 0 has the bcrypt library compute one").unit("hashes");
     TRUSTED_PROXIES = Key::absent("SENTINEL_TRUSTED_PROXIES", "none",
-        "CIDRs, comma separated, of proxies whose Forwarded and X-Forwarded-Proto are believed").list();
+        "CIDRs, comma separated, of proxies whose Forwarded, X-Forwarded-For and X-Forwarded-Proto are believed").list();
     LOG = Key::new("SENTINEL_LOG", "info", "tracing filter, such as info or warp_sentinel=debug");
     LOG_FORMAT = Key::new("SENTINEL_LOG_FORMAT", "text", "text or json").flag("--log-format");
     METRICS_LISTEN = Key::absent("SENTINEL_METRICS_LISTEN", "none",

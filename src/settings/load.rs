@@ -156,6 +156,7 @@ fn passwords(reader: &mut Reader) -> Option<PasswordSettings> {
     let cost = reader.required(&keys::BCRYPT_COST, number(4..=15));
     let min_characters = reader.required(&keys::PASSWORD_MIN_LENGTH, number(1..=71));
     let queue = reader.required(&keys::PASSWORD_QUEUE, number(1..=100_000));
+    let lanes = reader.required(&keys::PASSWORD_LANES, number(0..=6));
     if let Some(cost) = cost.filter(|cost| *cost < 10) {
         let name = keys::BCRYPT_COST.name;
         reader.warnings.push(format!(
@@ -166,6 +167,7 @@ fn passwords(reader: &mut Reader) -> Option<PasswordSettings> {
         cost: cost?,
         min_characters: min_characters?,
         queue: queue?,
+        lanes: lanes?,
     })
 }
 

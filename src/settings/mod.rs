@@ -137,6 +137,8 @@ pub struct PasswordSettings {
     pub min_characters: usize,
     /// Logins that may wait for a bcrypt worker.
     pub queue: usize,
+    /// Hashes that one core computes at once, at most 6; 0 is the `bcrypt` library's one.
+    pub lanes: usize,
 }
 
 /// Who may use the console.

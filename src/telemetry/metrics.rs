@@ -12,7 +12,7 @@ pub const TOKEN_REQUESTS: &str = "token_requests_total";
 pub const VERIFICATIONS: &str = "verifications_total";
 /// Restarts of actors; label `actor`.
 pub const ACTOR_RESTARTS: &str = "actor_restarts_total";
-/// Calls that an actor had no room for; label `actor`.
+/// Calls that an actor had no room for, or no time; label `actor`.
 pub const ACTOR_CALLS_SHED: &str = "actor_calls_shed_total";
 /// Calls that were not begun, since their deadline had passed or their caller had left; label
 /// `actor`.
@@ -74,7 +74,10 @@ fn describe() {
     describe_counter!(TOKEN_REQUESTS, "Token requests by grant type and outcome");
     describe_counter!(VERIFICATIONS, "Verified access tokens by outcome");
     describe_counter!(ACTOR_RESTARTS, "Restarts of actors");
-    describe_counter!(ACTOR_CALLS_SHED, "Calls that an actor had no room for");
+    describe_counter!(
+        ACTOR_CALLS_SHED,
+        "Calls that an actor had no room for, or no time"
+    );
     describe_counter!(
         ACTOR_CALLS_SKIPPED,
         "Calls not begun since nobody waited for them any more"

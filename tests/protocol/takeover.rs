@@ -10,8 +10,6 @@ use redis::aio::MultiplexedConnection;
 use time::Duration;
 use warp_sentinel::Sentinel;
 use warp_sentinel::clock::Clock;
-use warp_sentinel::crypto::password;
-use warp_sentinel::domain::user::Password;
 
 use crate::support::app::{Answer, TestApp, load, spawn_app, spawn_app_with};
 use crate::support::stores::stores;
@@ -83,8 +81,8 @@ fn user_id() -> ObjectId {
 }
 
 fn hash(text: &str, prefix: &str) -> String {
-    let hash = password::hash(&Password::new(text.to_owned()), 4).unwrap();
-    hash.as_str().replacen("$2b$", prefix, 1)
+    let hash = bcrypt::hash(text, 4).unwrap();
+    hash.replacen("$2b$", prefix, 1)
 }
 
 fn binary(text: &str) -> Bson {

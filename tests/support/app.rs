@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use warp::Filter;
 use warp_sentinel::Sentinel;
 use warp_sentinel::clock::Clock;
-use warp_sentinel::crypto::{password, random};
+use warp_sentinel::crypto::random;
 use warp_sentinel::domain::client::{Client as StoredClient, ClientRegistration, ClientType};
 use warp_sentinel::domain::scope::Scope;
-use warp_sentinel::domain::user::{NewUser, Password, User};
+use warp_sentinel::domain::user::{HashOrigin, NewUser, PasswordHash, User};
 use warp_sentinel::sentinel::error::RunError;
 use warp_sentinel::settings::sources::{ConfigSource, Mode, Sources};
 use warp_sentinel::settings::{ListenAddress, Settings, StoreSettings};
@@ -380,7 +380,7 @@ fn endpoint(sentinel: &Sentinel) -> warp::filters::BoxedFilter<(warp::reply::Res
 fn new_user(username: &str, text: &str) -> NewUser {
     NewUser {
         username: username.to_owned(),
-        password_hash: password::hash(&Password::new(text.to_owned()), 4).unwrap(),
+        password_hash: PasswordHash::new(bcrypt::hash(text, 4).unwrap(), HashOrigin::Sentinel),
         created_at: Clock::default().now(),
     }
 }

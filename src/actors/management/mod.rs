@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::actors::handle::{Call, Handle, within};
 use crate::actors::password_pool::PasswordPool;
+use crate::actors::password_pool::fair_queue::Requester;
 use crate::actors::supervisor::Child;
 use crate::actors::supervisor::picture::{ActorPicture, Picture};
 use crate::actors::token_issuer::TokenIssuer;
@@ -20,6 +21,7 @@ use crate::crypto::csrf::CsrfKey;
 use crate::crypto::random;
 use crate::crypto::secret::{self, ClientSecret};
 use crate::domain::client::{Client, ClientId, ClientRegistration, ClientType};
+use crate::domain::network::Network;
 use crate::domain::token::TokenValue;
 use crate::domain::user::{self, NewUser, Password, PasswordHash, User, UserId};
 use actor::{ManagementActor, ManagementMessage};
@@ -108,6 +110,7 @@ impl Management {
         &self,
         username: &str,
         password: Password,
+        network: Option<Network>,
     ) -> Result<bool, ManagementError> {
         let Some(own) = &self.policy.credentials else {
             return Ok(false);
@@ -115,7 +118,7 @@ impl Management {
         let is_user = secret::equal(username.as_bytes(), own.username.as_bytes());
         let is_password = match &own.password {
             ConsolePassword::Plain(own) => secret::equal(password.as_bytes(), own.as_bytes()),
-            ConsolePassword::Hash(hash) => self.is_hashed(password, hash.clone()).await?,
+            ConsolePassword::Hash(hash) => self.is_hashed(password, hash, network).await?,
         };
         Ok(is_user && is_password)
     }
@@ -124,15 +127,23 @@ impl Management {
     async fn is_hashed(
         &self,
         password: Password,
-        hash: PasswordHash,
+        hash: &PasswordHash,
+        network: Option<Network>,
     ) -> Result<bool, ManagementError> {
         let digest = secret::hash_client_secret(password.as_str()).0;
         let known = self.ask(digest, ManagementMessage::IsVerified).await?;
-        if known || !self.passwords.verify(password, Some(hash)).await? {
-            return Ok(known);
+        if known {
+            return Ok(true);
         }
-        self.ask(digest, ManagementMessage::Verified).await?;
-        Ok(true)
+        let requester = Requester::console(network);
+        let compared = self
+            .passwords
+            .verify(password, Some(hash.clone()), &requester);
+        let is_match = compared.await?;
+        if is_match {
+            self.ask(digest, ManagementMessage::Verified).await?;
+        }
+        Ok(is_match)
     }
 
     /// A token for the forms of one page, bound to the console user.
@@ -199,7 +210,8 @@ impl Management {
         password: Password,
     ) -> Result<User, ManagementError> {
         user::check_username(&username)?;
-        let password_hash = self.passwords.hash(password).await?;
+        let requester = Requester::administrator();
+        let password_hash = self.passwords.hash(password, &requester).await?;
         let new = NewUser {
             username,
             password_hash,

@@ -18,7 +18,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::batch::{Batch, Landed, launch};
 use super::handle::{AskError, Handle, within};
-use super::password_pool::PasswordPool;
+use super::password_pool::fair_queue::Requester;
+use super::password_pool::{PasswordPool, PasswordPoolError};
 use super::supervisor::Child;
 use super::supervisor::surrounded::Kind;
 use super::token_cache::TokenCache;
@@ -28,8 +29,9 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::error::GrantError;
 use crate::domain::grant::password::{self, PasswordRequest};
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
+use crate::domain::network::Network;
 use crate::domain::token::TokenValue;
-use crate::domain::user::{Password, PasswordHash, UserId};
+use crate::domain::user::{PasswordHash, UserId};
 use crate::stores::Truth;
 use error::IssueError;
 use flight::Flight;
@@ -111,6 +113,7 @@ impl TokenIssuer {
                 username,
                 password,
                 scope,
+                network,
             } => {
                 let client = self.authenticate(&credentials, GrantType::Password).await?;
                 let client_id = credentials.client_id;
@@ -120,7 +123,7 @@ impl TokenIssuer {
                     password,
                     scope,
                 };
-                self.issue_for_password(&client, request).await
+                self.issue_for_password(&client, request, network).await
             }
             TokenRequest::RefreshToken {
                 refresh_token,
@@ -172,14 +175,16 @@ impl TokenIssuer {
         &self,
         client: &Client,
         request: PasswordRequest,
+        network: Option<Network>,
     ) -> Result<IssuedTokens, IssueError> {
         request.check_lengths()?;
         let scope = client.grant_scope(&request.scope)?;
         let user = self.registry.find_user(request.username).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
+        let requester = Requester::client(request.client_id.clone(), network);
         let is_match = self
             .passwords
-            .verify(request.password.clone(), hash.clone())
+            .verify(request.password.clone(), hash.clone(), &requester)
             .await?;
         let user = password::decide(user, is_match)?;
         let id = user.id;
@@ -191,7 +196,8 @@ impl TokenIssuer {
         let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
         let issued = self.logins.ask(issue, within(DEADLINE), message).await??;
         if let Some(weak) = hash.filter(|hash| self.passwords.is_weak(hash)) {
-            let strengthened = self.strengthen(id, request.password, weak);
+            let strong = self.passwords.hash(request.password, &requester);
+            let strengthened = self.strengthen(id, weak, strong);
             let _next_time = tokio::time::timeout(STRENGTHEN_WITHIN, strengthened).await;
         }
         Ok(issued)
@@ -199,8 +205,13 @@ impl TokenIssuer {
 
     // Once per user. A password that is too long for a new hash keeps its old one, and a failure
     // is left to the next login: this one is good.
-    async fn strengthen(&self, user: UserId, password: Password, weak: PasswordHash) {
-        let Ok(strong) = self.passwords.hash(password).await else {
+    async fn strengthen(
+        &self,
+        user: UserId,
+        weak: PasswordHash,
+        strong: impl Future<Output = Result<PasswordHash, PasswordPoolError>>,
+    ) {
+        let Ok(strong) = strong.await else {
             return;
         };
         let replaced = self

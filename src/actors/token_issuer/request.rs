@@ -5,6 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::domain::client::{ClientId, SecretHash};
+use crate::domain::network::Network;
 use crate::domain::scope::Scope;
 use crate::domain::token::TokenValue;
 use crate::domain::user::Password;
@@ -29,6 +30,8 @@ pub enum TokenRequest {
         password: Password,
         /// The scope asked for.
         scope: Scope,
+        /// Where the request came from; `None` on a Unix socket.
+        network: Option<Network>,
     },
     /// `grant_type=refresh_token` (RFC 6749 §6).
     RefreshToken {

@@ -5,6 +5,28 @@ use super::*;
 const SEVENTY_TWO: &str =
     "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
+/// Computed in lanes and by the library: the same.
+fn digest(password: &[u8], recipe: Recipe) -> Digest {
+    let alone = digest_alone(password, recipe);
+    let in_lanes = bcrypt_lanes::hash_many(recipe.cost, &[(password, recipe.salt); 2]);
+    assert_eq!(in_lanes, [alone; 2]);
+    alone
+}
+
+fn compare_bytes(password: &[u8], stored: &PasswordHash, dummy: &PasswordHash) -> Comparison {
+    let comparing = Comparing::new(password, stored, dummy);
+    comparing.decide(&digest(password, comparing.recipe))
+}
+
+fn compare(password: &Password, stored: &PasswordHash, dummy: &PasswordHash) -> Comparison {
+    compare_bytes(password.as_bytes(), stored, dummy)
+}
+
+fn hash(password: &Password, cost: u32) -> Result<PasswordHash, HashError> {
+    let making = Making::new(password, cost)?;
+    Ok(making.finish(&digest(password.as_bytes(), making.recipe)))
+}
+
 fn flask(text: &str) -> PasswordHash {
     PasswordHash::new(text.to_owned(), HashOrigin::FlaskSentinel)
 }

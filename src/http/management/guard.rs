@@ -86,7 +86,29 @@ impl Guard {
         if !management.has_credentials() {
             return Err(Refusal::not_configured());
         }
-        authenticate(request, management).await
+        self.authenticate(request, management).await
+    }
+
+    // Missing, unreadable and wrong credentials get the same answer (RFC 7617 §2).
+    async fn authenticate(
+        &self,
+        request: &Request,
+        management: &Management,
+    ) -> Result<String, Refusal> {
+        let BasicAuth::Present(username, password) = BasicAuth::read(&request.headers) else {
+            return Err(Refusal::unauthenticated());
+        };
+        let password = Password::new(password.as_str().to_owned());
+        let network = request
+            .connection
+            .and_then(|own| own.network(&request.headers, &self.trusted_proxies));
+        let is_known = management.authenticate(&username, password, network);
+        if is_known.await? {
+            Ok(username)
+        } else {
+            tracing::warn!("the console refused credentials");
+            Err(Refusal::unauthenticated())
+        }
     }
 
     fn check_transport(&self, request: &Request) -> Result<(), Refusal> {
@@ -107,20 +129,6 @@ impl Guard {
             Host::Named(host) if self.hosts.contains(host) => Ok(()),
             Host::Named(_) | Host::Absent => Err(Refusal::misdirected()),
         }
-    }
-}
-
-// Missing, unreadable and wrong credentials get the same answer (RFC 7617 §2).
-async fn authenticate(request: &Request, management: &Management) -> Result<String, Refusal> {
-    let BasicAuth::Present(username, password) = BasicAuth::read(&request.headers) else {
-        return Err(Refusal::unauthenticated());
-    };
-    let password = Password::new(password.as_str().to_owned());
-    if management.authenticate(&username, password).await? {
-        Ok(username)
-    } else {
-        tracing::warn!("the console refused credentials");
-        Err(Refusal::unauthenticated())
     }
 }
 

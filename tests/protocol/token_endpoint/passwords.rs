@@ -1,9 +1,7 @@
 //! Resource owners' credentials (RFC 6749 §4.3.2, §5.2; OWASP ASVS 6.2.8, 6.3.8).
 
 use mongodb::bson::{Binary, Bson, Document, doc, spec::BinarySubtype};
-use warp_sentinel::crypto::password;
 use warp_sentinel::domain::client::ClientType;
-use warp_sentinel::domain::user::Password;
 
 use super::{LOGIN, raw_collection, with_client, with_form};
 use crate::rows::{CANARY, ask, check, group, token_answer_faults};
@@ -149,8 +147,7 @@ fn hash_of_any_length(text: &str) -> String {
 }
 
 fn stored_hash(text: &str) -> String {
-    let password = Password::new(text.to_owned());
-    password::hash(&password, 4).unwrap().as_str().to_owned()
+    bcrypt::hash(text, 4).unwrap()
 }
 
 fn binary(text: &str) -> Bson {

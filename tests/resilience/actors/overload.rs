@@ -35,6 +35,7 @@ async fn ten_times_the_logins_are_shed_at_once_and_the_rest_is_served_as_fast_as
     let app = spawn_app_with(&[
         ("SENTINEL_BCRYPT_COST", "9"),
         ("SENTINEL_PASSWORD_QUEUE", "6"),
+        ("SENTINEL_PASSWORD_LANES", "1"),
     ])
     .await;
     // As many as there is room for: the peak.

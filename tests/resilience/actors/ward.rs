@@ -299,9 +299,5 @@ impl Ward {
 }
 
 fn console_hash() -> String {
-    use warp_sentinel::crypto::password;
-    use warp_sentinel::domain::user::Password;
-    let password = Password::new(crate::support::app::CONSOLE.1.to_owned());
-    let hash = password::hash(&password, 4).unwrap();
-    hash.as_str().to_owned()
+    bcrypt::hash(crate::support::app::CONSOLE.1, 4).unwrap()
 }

@@ -2,3 +2,6 @@
 
 mod floods;
 mod reset;
+
+/// Hashes that a bcrypt worker computes at once.
+const LANES: usize = 6;

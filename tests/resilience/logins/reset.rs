@@ -1,10 +1,12 @@
 //! Logins that are given up at once, as HTTP/2 lets its clients do.
 
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 
+use super::LANES;
 use crate::alone::serial;
 use crate::h2_frames::{
     DATA, END_HEADERS, END_STREAM, HEADERS, NONE, PING, frame, head, preface, read, reset, stream,
@@ -16,8 +18,8 @@ use crate::vitals::{KIB, MIB};
 
 /// Logins in flight on one connection: fewer than it may have, more than the queue takes.
 const STREAMS: usize = 100;
-/// The most logins that wait or are hashed: the default queue, and a worker for each of a few cores.
-const QUEUED: usize = 64 + 16;
+/// The default queue. As many as the lanes of all workers are being hashed.
+const QUEUE: usize = 64;
 /// Connections of a short run, one after the other.
 const CONNECTIONS: usize = 10;
 /// How long anything may take that has no limit of its own, on a busy machine.
@@ -32,7 +34,7 @@ async fn a_login_whose_stream_was_reset_before_its_turn_is_not_hashed() {
     let target = Target::start(&[("SENTINEL_BCRYPT_COST", "12")], None).await;
     let vitals = target.vitals();
     let memory = vitals.memory();
-    let workers = vitals.threads("bcrypt-").len() as u64;
+    let lanes = (vitals.threads("bcrypt-").len() * LANES) as u64;
     let first = target.counter("password_hashes_total").await;
     let count = scaled(CONNECTIONS);
     let mut dropped = 0;
@@ -41,7 +43,7 @@ async fn a_login_whose_stream_was_reset_before_its_turn_is_not_hashed() {
         dropped += usize::from(outcome.unwrap().is_err());
     }
     let begun = target.counter("password_hashes_total").await;
-    // What was given up leaves the queue when a worker comes to it, which is within a hash.
+    // What was given up leaves the queue when a worker comes to it, and a lane within a moment.
     let login = login_within(&target, PATIENCE).await;
     let all = target.counter("password_hashes_total").await;
     println!(
@@ -55,7 +57,7 @@ async fn a_login_whose_stream_was_reset_before_its_turn_is_not_hashed() {
     assert!(dropped < count, "no connection got as far as the queue");
     // Its own, and those that had been taken from the queue before they were given up.
     assert!(
-        all - begun <= 1 + workers,
+        all - begun <= 1 + lanes,
         "{} hashes after the last reset",
         all - begun
     );
@@ -92,7 +94,8 @@ async fn log_in_and_reset(target: &Target) -> std::io::Result<()> {
     }
     connection.write_all(&logins).await?;
     connection.flush().await?;
-    for _ in 0..STREAMS - QUEUED {
+    let lanes = available_parallelism()?.get() * LANES;
+    for _ in 0..STREAMS.saturating_sub(QUEUE + lanes) {
         wait_for(&mut *connection, HEADERS).await?;
     }
     // The answer to the PING shows that the resets before it were taken.

@@ -49,11 +49,11 @@ async fn a_login_whose_client_has_left_is_not_hashed() {
     let _alone = serial().await;
     let app = spawn_app_with(&[("SENTINEL_BCRYPT_COST", "12")]).await;
     let (_, alone) = timed(app.login_as("nobody", "pass word 1")).await;
-    // Some 60 hashes wait, which would take two processors thirty times as long as one login.
+    // Some 60 hashes wait, which would take two processors six times as long as one login.
     let logins = join_all((0..60).map(|_| app.login_as("nobody", "pass word 1")));
     let left = tokio::time::timeout(alone * 3, logins).await;
     assert!(left.is_err(), "nobody left");
-    // The dead ones are counted until a worker comes to them, after the hash that it is at.
+    // The dead ones are counted until a worker comes to them.
     let left = Instant::now();
     loop {
         let answer = app.login_as("nobody", "pass word 1").await;

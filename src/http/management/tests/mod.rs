@@ -79,6 +79,7 @@ async fn start_with(options: Options) -> App {
         cost: 4,
         queue: 256,
         workers: 2,
+        lanes: 6,
     };
     let (passwords, passwords_child) = PasswordPool::new(passwords).unwrap();
     let cache_policy = CachePolicy {

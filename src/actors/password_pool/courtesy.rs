@@ -1,0 +1,99 @@
+//! How often a bcrypt thread yields its core: as often as it can, so that verification never waits
+//! for it; but not to those who would keep the core for themselves.
+
+use std::time::{Duration, Instant};
+
+/// How much longer than it computes a thread waits for its core, at most, before it yields no more.
+const PATIENCE: u32 = 3;
+/// The longest that a step takes. What it takes beyond that it was interrupted.
+const LONGEST_STEP: Duration = Duration::from_millis(1);
+/// The longest that a thread waits because of what it computed before.
+const SAVED: Duration = Duration::from_millis(10);
+/// What it waited beyond that is soon forgotten.
+const REMEMBERED: Duration = Duration::from_millis(100);
+
+/// What a thread may still wait.
+///
+/// A yield does not only pass the turn: where others want all of the core, the scheduler takes what
+/// was left of the turn as given up for good, and a thread that yields after each step would get
+/// next to nothing.
+#[derive(Debug, Default)]
+pub(super) struct Courtesy {
+    credit: Duration,
+    debt: Duration,
+}
+
+impl Courtesy {
+    /// Yields the core after a step that began at `since`, if that can be afforded.
+    pub(super) fn yield_after(&mut self, since: Instant) {
+        let computed = Instant::now();
+        self.note_step(computed - since);
+        if self.may_yield() {
+            std::thread::yield_now();
+            self.note_wait(computed.elapsed());
+        }
+    }
+
+    fn note_step(&mut self, took: Duration) {
+        let earned = took.min(LONGEST_STEP) * PATIENCE;
+        let saved = earned.saturating_sub(self.debt);
+        self.debt = self.debt.saturating_sub(earned);
+        self.credit = (self.credit + saved).min(SAVED);
+        self.note_wait(took.saturating_sub(LONGEST_STEP));
+    }
+
+    fn may_yield(&self) -> bool {
+        self.debt.is_zero()
+    }
+
+    fn note_wait(&mut self, waited: Duration) {
+        let lacking = waited.saturating_sub(self.credit);
+        self.debt = (self.debt + lacking).min(REMEMBERED);
+        self.credit = self.credit.saturating_sub(waited);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: Duration = Duration::from_micros(100);
+
+    /// The share of steps that are followed by a yield, when each yield takes so long.
+    fn share_of_yields(waited: Duration) -> f64 {
+        let mut courtesy = Courtesy::default();
+        let mut yields = 0;
+        for _ in 0..10_000 {
+            courtesy.note_step(STEP);
+            if courtesy.may_yield() {
+                courtesy.note_wait(waited);
+                yields += 1;
+            }
+        }
+        f64::from(yields) / 10_000.0
+    }
+
+    #[test]
+    fn a_thread_yields_after_each_step_to_those_who_soon_give_the_core_back() {
+        assert!(share_of_yields(Duration::from_micros(20)) > 0.999);
+        assert!(share_of_yields(Duration::from_micros(290)) > 0.999);
+    }
+
+    #[test]
+    fn a_thread_waits_three_times_as_long_as_it_computes_at_most() {
+        let waited = share_of_yields(Duration::from_millis(4)) * 40.0;
+        assert!((2.8..=3.2).contains(&waited), "{waited}");
+    }
+
+    #[test]
+    fn a_thread_whose_steps_are_interrupted_does_not_yield_until_it_has_caught_up() {
+        let mut courtesy = Courtesy::default();
+        courtesy.note_step(Duration::from_secs(1));
+        let mut steps = 0;
+        while !courtesy.may_yield() {
+            courtesy.note_step(STEP);
+            steps += 1;
+        }
+        assert_eq!(steps, 334);
+    }
+}

@@ -1,0 +1,36 @@
+//! Networks: as much of an address as its holder can change at will.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What one party is likely to hold of the address space: 256 addresses of IPv4, and of IPv6 what
+/// a household gets (56 bits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
+impl Network {
+    /// The network of an address. An IPv4 address that is written as IPv6 is one of IPv4.
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                Ipv4Addr::new(a, b, c, 0).into()
+            }
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 72 << 72).into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_are_not_told_apart() {
+        let network = |text: &str| Network::of(text.parse().unwrap());
+        assert_eq!(network("192.0.2.1"), network("192.0.2.254"));
+        assert_eq!(network("192.0.2.1"), network("::ffff:192.0.2.9"));
+        assert_ne!(network("192.0.2.1"), network("192.0.3.1"));
+        assert_eq!(network("2001:db8:0:aa00::1"), network("2001:db8:0:aaff::"));
+        assert_ne!(network("2001:db8:0:aa00::1"), network("2001:db8:0:ab00::1"));
+    }
+}
