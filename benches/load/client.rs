@@ -4,19 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
+use rustls::pki_types::ServerName;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
 use warp_sentinel::sentinel::dev;
 
 use super::Outcome;
+use super::dial;
 use super::process::Process;
 
 /// A connection to a server. Dropping it closes it.
@@ -31,25 +27,11 @@ impl Connection {
     /// # Errors
     /// What TCP, TLS or HTTP says.
     pub(crate) async fn open(process: &Process) -> Outcome<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(process.certificate())?)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let stream = TcpStream::connect(process.address).await?;
-        stream.set_nodelay(true)?;
+        let config = dial::trusting(&process.certificate())?.with_no_client_auth();
         let name = ServerName::try_from("localhost")?;
-        let stream = TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        let mut driver = JoinSet::new();
-        driver.spawn(async move {
-            // Its error is that of the request under way as well.
-            let _ = connection.await;
-        });
+        let stream = dial::tcp(process.address).await?;
+        let stream = dial::tls(stream, name, Arc::new(config)).await?;
+        let (sender, driver) = dial::http1(stream).await?;
         Ok(Self {
             sender,
             _driver: driver,

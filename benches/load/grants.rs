@@ -15,8 +15,9 @@ use warp_sentinel::sentinel::dev;
 use super::Outcome;
 use super::client::Connection;
 use super::plan::Plan;
-use super::process::{Process, Share};
+use super::process::{Process, share_of_this_thread};
 use super::report::{Report, Target, median};
+use super::schedule::Share;
 
 /// Password grants per second are at least this many times bare hashes per second.
 const LIMIT: f64 = 0.95;
@@ -131,7 +132,7 @@ fn run_bare(plan: &Plan, hash: &str) -> Outcome<Round> {
 }
 
 fn hash_for(length: Duration, hash: &str) -> Outcome<Round> {
-    let (start, before) = (Instant::now(), Share::of_this_thread()?);
+    let (start, before) = (Instant::now(), share_of_this_thread()?);
     let mut hashes = 0_u32;
     while start.elapsed() < length {
         if !bcrypt::verify(dev::PASSWORD, hash)? {
@@ -141,7 +142,7 @@ fn hash_for(length: Duration, hash: &str) -> Outcome<Round> {
     }
     Ok(Round {
         per_second: f64::from(hashes) / start.elapsed().as_secs_f64(),
-        processor: Share::of_this_thread()?.since(before).running / hashes.max(1),
+        processor: share_of_this_thread()?.since(before).running / hashes.max(1),
         busy: 1.0,
     })
 }

@@ -16,11 +16,15 @@
 )]
 
 mod client;
+#[path = "../wire/dial.rs"]
+mod dial;
 mod grants;
 mod memory;
 mod plan;
 mod process;
 mod report;
+#[path = "../wire/schedule.rs"]
+mod schedule;
 mod server;
 mod verify;
 

@@ -1,16 +1,15 @@
 //! A server as a process of its own, so that its processor time and memory can be told from ours.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::Outcome;
+use super::schedule::{Schedule, Share};
 
 /// What a process of ours is.
 #[derive(Clone, Debug)]
@@ -134,16 +133,7 @@ impl Process {
     /// # Errors
     /// When the system does not tell.
     pub(crate) fn schedule(&self) -> Outcome<Schedule> {
-        let mut threads = HashMap::new();
-        for entry in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let path = entry?.path();
-            // A thread may end between the listing and the reading.
-            if let Ok(text) = fs::read_to_string(path.join("schedstat")) {
-                let name = fs::read_to_string(path.join("comm")).unwrap_or_default();
-                threads.insert(path, (name, Share::parse(&text)?));
-            }
-        }
-        Ok(Schedule(threads))
+        Schedule::of(self.child.id())
     }
 
     /// Memory that is in use, in KiB.
@@ -166,64 +156,10 @@ impl Drop for Process {
     }
 }
 
-/// What the threads of a process have had from the scheduler, by thread, with their names.
-pub(crate) struct Schedule(HashMap<PathBuf, (String, Share)>);
-
-/// What one thread, or several, had from the scheduler.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Share {
-    /// Time on a processor.
-    pub(crate) running: Duration,
-    /// Time ready to run, while others were on the processors.
-    pub(crate) waiting: Duration,
-}
-
-impl Schedule {
-    /// What all threads together had since `earlier`.
-    pub(crate) fn since(&self, earlier: &Self) -> Share {
-        self.of_named("", earlier)
-    }
-
-    /// What the threads whose name begins with `prefix` had since `earlier`.
-    pub(crate) fn of_named(&self, prefix: &str, earlier: &Self) -> Share {
-        let mut sum = Share::default();
-        for (path, (name, now)) in &self.0 {
-            if name.starts_with(prefix) {
-                let before = earlier.0.get(path).map(|(_, share)| *share);
-                let own = now.since(before.unwrap_or_default());
-                sum.running += own.running;
-                sum.waiting += own.waiting;
-            }
-        }
-        sum
-    }
-}
-
-impl Share {
-    /// What the calling thread has had until now.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub(crate) fn of_this_thread() -> Outcome<Self> {
-        Self::parse(&fs::read_to_string("/proc/thread-self/schedstat")?)
-    }
-
-    /// What came since `earlier`.
-    pub(crate) fn since(self, earlier: Self) -> Self {
-        Self {
-            running: self.running.saturating_sub(earlier.running),
-            waiting: self.waiting.saturating_sub(earlier.waiting),
-        }
-    }
-
-    fn parse(schedstat: &str) -> Outcome<Self> {
-        let mut figures = schedstat.split_whitespace().map(str::parse);
-        let (Some(running), Some(waiting)) = (figures.next(), figures.next()) else {
-            return Err("the system does not tell schedstat".into());
-        };
-        Ok(Self {
-            running: Duration::from_nanos(running?),
-            waiting: Duration::from_nanos(waiting?),
-        })
-    }
+/// What the calling thread has had from the scheduler until now.
+///
+/// # Errors
+/// When the system does not tell.
+pub(crate) fn share_of_this_thread() -> Outcome<Share> {
+    Share::parse(&fs::read_to_string("/proc/thread-self/schedstat")?)
 }
