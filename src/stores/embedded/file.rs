@@ -53,7 +53,7 @@ impl File {
             database: RwLock::new(Some(Arc::new(database))),
         };
         let format = file
-            .create_tables()
+            .format()
             .map_err(|error| unusable(path, &in_full(&error)))?;
         if format != tables::FORMAT {
             let own = tables::FORMAT;
@@ -63,7 +63,12 @@ impl File {
         Ok(file)
     }
 
-    fn create_tables(&self) -> Result<u64, StoreError> {
+    /// The version of the file's format; a new file is given its tables. What is there already is
+    /// not written again: a start would have to wait for the disk.
+    fn format(&self) -> Result<u64, StoreError> {
+        if let Some(format) = tables::find_format(&self.begin_read()?)? {
+            return Ok(format);
+        }
         let transaction = self.begin_write(Durability::Immediate)?;
         let format = tables::create_all(&transaction)?;
         commit(transaction)?;

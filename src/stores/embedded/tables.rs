@@ -1,6 +1,8 @@
 //! Every table of the file. Their names and types are its format; `FORMAT` counts them.
 
-use redb::{MultimapTableDefinition, TableDefinition, WriteTransaction};
+use redb::{
+    MultimapTableDefinition, ReadTransaction, TableDefinition, TableError, WriteTransaction,
+};
 
 use crate::stores::error::StoreError;
 
@@ -60,6 +62,15 @@ pub(super) const FORGET_ORDER: TableDefinition<'_, (Millis, &str), ()> =
 
 /// Shared secrets by name.
 pub(super) const SECRETS: TableDefinition<'_, &str, &[u8; 32]> = TableDefinition::new("secrets");
+
+/// The version of the file's format; `None` for a new file.
+pub(super) fn find_format(transaction: &ReadTransaction) -> Result<Option<u64>, StoreError> {
+    match transaction.open_table(META) {
+        Ok(meta) => Ok(meta.get("format")?.map(|format| format.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
 
 /// Makes every table, so that readers find them, and tells the version of the file's format.
 pub(super) fn create_all(transaction: &WriteTransaction) -> Result<u64, StoreError> {
