@@ -13,6 +13,9 @@ use super::server::{Server, free_port};
 
 /// How many Redis databases there are; more than one binary has tests.
 const REDIS_DATABASES: u32 = 4_096;
+/// The variable that names the program, and how it is called.
+const REDIS_SERVER: (&str, &str) = ("SENTINEL_TEST_REDIS_SERVER", "redis-server");
+const MONGOD: (&str, &str) = ("SENTINEL_TEST_MONGOD", "mongod");
 /// The running stores.
 pub(crate) struct Stores {
     mongo: Server,
@@ -64,7 +67,7 @@ impl Stores {
 
 /// Starts a Redis of its own, with further options. With a certificate among them it speaks TLS.
 pub(crate) async fn start_redis(options: &[&str]) -> Server {
-    let program = find("SENTINEL_TEST_REDIS_SERVER", "redis-server");
+    let program = installed(REDIS_SERVER);
     let databases = REDIS_DATABASES.to_string();
     Server::start(|port, folder| {
         let mut command = vec![program.clone().into(), "--port".into()];
@@ -90,7 +93,7 @@ pub(crate) async fn start_redis(options: &[&str]) -> Server {
 
 /// Starts a mongod of its own, with further options.
 pub(crate) async fn start_mongod(options: &[&str]) -> Server {
-    let program = find("SENTINEL_TEST_MONGOD", "mongod");
+    let program = installed(MONGOD);
     Server::start(|port, folder| {
         let mut command = vec![program.clone().into(), "--port".into()];
         command.push(port.to_string().into());
@@ -103,18 +106,29 @@ pub(crate) async fn start_mongod(options: &[&str]) -> Server {
     .await
 }
 
+/// Whether both programs are installed.
+pub(crate) fn are_installed() -> bool {
+    [REDIS_SERVER, MONGOD]
+        .into_iter()
+        .all(|p| find(p).is_some())
+}
+
+fn installed(program: (&str, &str)) -> PathBuf {
+    let (variable, name) = program;
+    find(program).unwrap_or_else(|| {
+        panic!("{name} is not installed: run ./test, which fetches it, or set {variable} to it")
+    })
+}
+
 /// Finds a program: named by a variable, on the search path, or where `./test` unpacks it.
-fn find(variable: &str, name: &str) -> PathBuf {
+fn find((variable, name): (&str, &str)) -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(variable) {
-        return named.into();
+        return Some(named.into());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).map(|folder| folder.join(name));
     let unpacked = cache_folder().map(|folder| folder.join("bin").join(name));
-    let found = on_path.chain(unpacked).find(|program| program.is_file());
-    found.unwrap_or_else(|| {
-        panic!("{name} is not installed: run ./test, which fetches it, or set {variable} to it")
-    })
+    on_path.chain(unpacked).find(|program| program.is_file())
 }
 
 fn cache_folder() -> Option<PathBuf> {
