@@ -1,24 +1,91 @@
-//! HTTP/1.1 over TLS, one keep-alive connection at a time.
+//! HTTP/1.1 over TLS, one request at a time on a connection.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use hyper::{Request, StatusCode};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
+use hyper::{Request, Response, StatusCode};
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use warp_sentinel::sentinel::dev;
 
 use super::Outcome;
 use super::dial;
 use super::process::Process;
 
+/// How often one asks again who is told that the stores are too slow, and after what pause.
+const ATTEMPTS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A client of one server, which remembers its TLS sessions.
+#[derive(Clone)]
+pub(crate) struct Dialer {
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+}
+
 /// A connection to a server. Dropping it closes it.
 pub(crate) struct Connection {
+    /// Whether it goes on with the session of an earlier one.
+    pub(crate) is_resumed: bool,
     sender: SendRequest<Full<Bytes>>,
-    _driver: JoinSet<()>,
+    driver: JoinSet<()>,
+}
+
+impl Dialer {
+    /// A client of `process`.
+    ///
+    /// # Errors
+    /// As [`Dialer::with_versions`].
+    pub(crate) fn new(process: &Process) -> Outcome<Self> {
+        let certificate = process.certificate();
+        Self::with_versions(process.address, &certificate, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// A client that trusts this certificate alone, and speaks these versions of TLS.
+    ///
+    /// # Errors
+    /// When the certificate is not readable.
+    pub(crate) fn with_versions(
+        address: SocketAddr,
+        certificate: &Path,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Outcome<Self> {
+        let config = dial::trusting(certificate, versions)?.with_no_client_auth();
+        let config = Arc::new(config);
+        Ok(Self { address, config })
+    }
+
+    /// The same client without memory: each of its handshakes is a full one.
+    pub(crate) fn forgetful(mut self) -> Self {
+        Arc::make_mut(&mut self.config).resumption = Resumption::disabled();
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// What TCP, TLS or HTTP says.
+    pub(crate) async fn dial(&self) -> Outcome<Connection> {
+        let name = ServerName::try_from("localhost")?;
+        let stream = dial::tcp(self.address).await?;
+        let stream = dial::tls(stream, name, Arc::clone(&self.config)).await?;
+        let kind = stream.get_ref().1.handshake_kind();
+        let (sender, driver) = dial::http1(stream).await?;
+        Ok(Connection {
+            is_resumed: kind == Some(HandshakeKind::Resumed),
+            sender,
+            driver,
+        })
+    }
 }
 
 impl Connection {
@@ -27,15 +94,7 @@ impl Connection {
     /// # Errors
     /// What TCP, TLS or HTTP says.
     pub(crate) async fn open(process: &Process) -> Outcome<Self> {
-        let config = dial::trusting(&process.certificate())?.with_no_client_auth();
-        let name = ServerName::try_from("localhost")?;
-        let stream = dial::tcp(process.address).await?;
-        let stream = dial::tls(stream, name, Arc::new(config)).await?;
-        let (sender, driver) = dial::http1(stream).await?;
-        Ok(Self {
-            sender,
-            _driver: driver,
-        })
+        Dialer::new(process)?.dial().await
     }
 
     /// Opens `count` connections.
@@ -50,17 +109,36 @@ impl Connection {
         Ok(connections)
     }
 
+    /// Whether the server has not closed it.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// `GET /oauth/verify`, answered with 204.
     ///
     /// # Errors
     /// Another answer, or none.
     pub(crate) async fn verify(&mut self, authorization: &str) -> Outcome<()> {
-        let request = Request::get("/oauth/verify")
-            .header(HOST, "localhost")
-            .header(AUTHORIZATION, authorization)
-            .body(Full::default())?;
-        self.send(request, StatusCode::NO_CONTENT).await?;
+        let answer = self.ask_for_verification(authorization).await?;
+        check(answer, StatusCode::NO_CONTENT)?;
         Ok(())
+    }
+
+    /// As [`Connection::verify`]; where the server says that its stores are too slow, it is asked
+    /// again.
+    ///
+    /// # Errors
+    /// As [`Connection::verify`].
+    pub(crate) async fn verify_patiently(&mut self, authorization: &str) -> Outcome<()> {
+        for _ in 0..ATTEMPTS {
+            let answer = self.ask_for_verification(authorization).await?;
+            if answer.status() != StatusCode::SERVICE_UNAVAILABLE {
+                check(answer, StatusCode::NO_CONTENT)?;
+                return Ok(());
+            }
+            sleep(PAUSE).await;
+        }
+        Err("the server could not verify a token for too long".into())
     }
 
     /// A password grant of `client_id`; its access token.
@@ -68,31 +146,91 @@ impl Connection {
     /// # Errors
     /// Another answer than a token, or none.
     pub(crate) async fn grant(&mut self, client_id: &str) -> Outcome<String> {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", client_id),
+            ("username", dev::USERNAME),
+            ("password", dev::PASSWORD),
+        ];
+        let answer = self.token(&form).await?;
+        text_of(&answer, "access_token")
+    }
+
+    /// A refresh grant of `client_id`; the next refresh token.
+    ///
+    /// # Errors
+    /// Another answer than a token, or none.
+    pub(crate) async fn refresh(&mut self, client_id: &str, token: &str) -> Outcome<String> {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", client_id),
+            ("refresh_token", token),
+        ];
+        let answer = self.token(&form).await?;
+        text_of(&answer, "refresh_token")
+    }
+
+    /// A `GET`, and the whole answer to it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn get(&mut self, path: &str) -> Outcome<Response<Bytes>> {
+        let request = Request::get(path).header(HOST, "localhost");
+        self.exchange(request.body(Full::default())?).await
+    }
+
+    /// A `GET` as the last request, and the whole answer to it. The server closes the connection.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub(crate) async fn get_and_close(mut self, path: &str) -> Outcome<Response<Bytes>> {
+        let request = Request::get(path)
+            .header(HOST, "localhost")
+            .header(CONNECTION, "close")
+            .body(Full::default())?;
+        let answer = self.exchange(request).await?;
+        self.driver.join_next().await;
+        Ok(answer)
+    }
+
+    async fn ask_for_verification(&mut self, authorization: &str) -> Outcome<Response<Bytes>> {
+        let request = Request::get("/oauth/verify")
+            .header(HOST, "localhost")
+            .header(AUTHORIZATION, authorization)
+            .body(Full::default())?;
+        self.exchange(request).await
+    }
+
+    async fn token(&mut self, form: &[(&str, &str)]) -> Outcome<serde_json::Value> {
         let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "password")
-            .append_pair("client_id", client_id)
-            .append_pair("username", dev::USERNAME)
-            .append_pair("password", dev::PASSWORD)
+            .extend_pairs(form)
             .finish();
         let request = Request::post("/oauth/token")
             .header(HOST, "localhost")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form.into())?;
-        let body = self.send(request, StatusCode::OK).await?;
-        let answer: serde_json::Value = serde_json::from_slice(&body)?;
-        let token = answer["access_token"].as_str();
-        Ok(token.ok_or("an answer without a token")?.to_owned())
+        let body = check(self.exchange(request).await?, StatusCode::OK)?;
+        Ok(serde_json::from_slice(&body)?)
     }
 
-    async fn send(&mut self, request: Request<Full<Bytes>>, wanted: StatusCode) -> Outcome<Bytes> {
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Outcome<Response<Bytes>> {
         self.sender.ready().await?;
-        let response = self.sender.send_request(request).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        if status == wanted {
-            Ok(body)
-        } else {
-            Err(format!("the server answered {status} in place of {wanted}").into())
-        }
+        let (head, body) = self.sender.send_request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Response::from_parts(head, body))
     }
+}
+
+fn check(answer: Response<Bytes>, wanted: StatusCode) -> Outcome<Bytes> {
+    let status = answer.status();
+    if status == wanted {
+        Ok(answer.into_body())
+    } else {
+        Err(format!("the server answered {status} in place of {wanted}").into())
+    }
+}
+
+fn text_of(answer: &serde_json::Value, key: &str) -> Outcome<String> {
+    let text = answer[key].as_str();
+    Ok(text.ok_or("an answer without a token")?.to_owned())
 }

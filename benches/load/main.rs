@@ -1,39 +1,65 @@
 //! Is the server as fast as it should be, and as small? Answered by ratios within one run.
 //!
-//! `cargo bench --bench load` starts the server and the floor, a bare warp route behind the same
-//! accept loop and TLS, as processes of their own; drives them in turns; and exits with 1 when a
-//! target is missed. `-- memory`, `-- verify` or `-- grants` runs that part alone. Latencies are
-//! those of a closed loop: each connection has one request under way.
+//! `cargo bench --bench load` starts servers and floors as processes of their own, drives them in
+//! turns, and exits with 1 when a target is missed. A floor is what would be left without the
+//! server. Names behind `--` run these parts alone:
 //!
-//! `SENTINEL_BENCH_REPORT_ONLY=1` makes a missed target no failure. With
-//! `SENTINEL_BENCH_MONGO_URI` and `SENTINEL_BENCH_REDIS_URL`, both on this machine, a second
-//! server runs on those; its database is dropped at the end, its tokens in Redis expire within
-//! the hour. Lengths and counts are listed in `plan.rs`.
+//! | part | what is measured | floor |
+//! | --- | --- | --- |
+//! | `memory` | a fresh server, an idle connection, a token of the local copy | |
+//! | `start` | from the start of `sentinel` until `/readyz` says that it is ready | |
+//! | `connections` | new TLS connections; how many clients go on with a session | tokio-rustls and hyper |
+//! | `refresh` | refresh grants on MongoDB, of many clients and of one | grouped writes to MongoDB |
+//! | `verify` | `/oauth/verify` | a warp route behind the same accept loop and TLS |
+//! | `grants` | password grants | bcrypt threads |
+//!
+//! Latencies are those of a closed loop: each connection has one request under way.
+//!
+//! The stores are a mongod and a redis-server of its own, from the search path or from where
+//! `./test` puts them, unless `SENTINEL_BENCH_MONGO_URI` and `SENTINEL_BENCH_REDIS_URL` name others
+//! on this machine; there its databases are dropped at the end, and its tokens in Redis expire
+//! within the hour. Where there are none, what needs them is told as not measured.
+//!
+//! `SENTINEL_BENCH_REPORT_ONLY=1` makes a missed target no failure. Lengths and counts are listed
+//! in `plan.rs`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a bench talks to people"
 )]
 
+mod bare_tls;
+mod bare_writes;
 mod client;
+mod connections;
 #[path = "../wire/dial.rs"]
 mod dial;
+mod files;
 mod grants;
 mod memory;
 mod plan;
 mod process;
+mod refresh;
 mod report;
 #[path = "../wire/schedule.rs"]
 mod schedule;
 mod server;
+mod sessions;
+mod start;
+mod stores;
+mod support;
+mod tally;
 mod verify;
 
 use std::error::Error;
 use std::process::ExitCode;
 
+use tokio::runtime::Runtime;
+
 use plan::{Part, Plan};
 use process::{Process, Role};
 use report::Report;
+use stores::{Own, Stores};
 
 /// What a step gives, or why the bench cannot go on.
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -54,29 +80,65 @@ fn main() -> ExitCode {
 
 fn measure(arguments: &[String]) -> Outcome<ExitCode> {
     let plan = Plan::read(arguments)?;
-    let runtime = tokio::runtime::Runtime::new()?;
+    files::allow(plan.open_files(), arguments)?;
+    let runtime = Runtime::new()?;
     let mut report = Report::default();
-    let measured = measure_parts(&plan, &runtime, &mut report);
-    let tidied = runtime.block_on(plan.drop_database());
-    measured?;
-    tidied?;
+    let own = runtime.block_on(Own::start(&plan));
+    let stores = plan.stores.as_ref().or(own.as_ref().map(|own| &own.stores));
+    let measured = measure_parts(&plan, &runtime, stores, &mut report);
     report.print();
+    if let Some(stores) = &plan.stores {
+        let tidied = runtime.block_on(stores.drop_databases());
+        measured.and(tidied)?;
+    } else {
+        measured?;
+    }
     Ok(report.exit_code(plan.is_report_only))
 }
 
-// The processes end before the database that they write to is dropped.
+// The processes end before the databases that they write to are dropped.
 fn measure_parts(
     plan: &Plan,
-    runtime: &tokio::runtime::Runtime,
+    runtime: &Runtime,
+    stores: Option<&Stores>,
+    report: &mut Report,
+) -> Outcome<()> {
+    if stores.is_none() && plan.needs_stores() {
+        report.skip("servers on MongoDB and Redis", stores::MISSING);
+    }
+    if plan.has(Part::Memory) {
+        memory::measure(plan, runtime, stores, report)?;
+    }
+    if plan.has(Part::Start) {
+        start::measure(plan, runtime, stores, report)?;
+    }
+    if plan.has(Part::Connections) {
+        let floor = Process::start(Role::BareTls)?;
+        let server = Process::start(Role::Embedded)?;
+        runtime.block_on(connections::measure(plan, &floor, &server, report))?;
+    }
+    if plan.has(Part::Refresh) {
+        match stores {
+            Some(stores) => refresh::measure(plan, runtime, stores, report)?,
+            None => report.skip("refresh", stores::MISSING),
+        }
+    }
+    if plan.has(Part::Verify) || plan.has(Part::Grants) {
+        measure_requests(plan, runtime, stores, report)?;
+    }
+    Ok(())
+}
+
+fn measure_requests(
+    plan: &Plan,
+    runtime: &Runtime,
+    stores: Option<&Stores>,
     report: &mut Report,
 ) -> Outcome<()> {
     let floor = Process::start(Role::Floor)?;
     let mut servers = vec![Process::start(Role::Embedded)?];
-    if let Some(stores) = &plan.stores {
+    if let Some(stores) = stores {
         servers.push(Process::start(Role::MongoDb(stores.clone()))?);
-    }
-    if plan.has(Part::Memory) {
-        memory::measure(&servers, runtime, report)?;
     }
     if plan.has(Part::Verify) {
         runtime.block_on(verify::measure(plan, &floor, &servers, report))?;

@@ -3,17 +3,47 @@
 use std::time::Duration;
 
 use super::Outcome;
-use super::process::Stores;
+use super::stores::{self, Stores};
 
 /// A part of the bench that can run alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Memory of the fresh server.
+    /// Memory of the fresh server, of a connection, and of a token.
     Memory,
+    /// From the start of the program until it is ready.
+    Start,
+    /// New TLS connections against bare tokio-rustls.
+    Connections,
     /// `/oauth/verify` against the floor.
     Verify,
+    /// Refresh grants against bare writes to MongoDB.
+    Refresh,
     /// Password grants against bare bcrypt.
     Grants,
+}
+
+impl Part {
+    /// Each, in the order in which they run.
+    const ALL: [Self; 6] = [
+        Self::Memory,
+        Self::Start,
+        Self::Connections,
+        Self::Verify,
+        Self::Refresh,
+        Self::Grants,
+    ];
+
+    /// What it is called in arguments.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Start => "start",
+            Self::Connections => "connections",
+            Self::Verify => "verify",
+            Self::Refresh => "refresh",
+            Self::Grants => "grants",
+        }
+    }
 }
 
 /// What is to be done.
@@ -24,8 +54,24 @@ pub(crate) struct Plan {
     pub(crate) verify_round: Duration,
     /// Rounds of verifications per contestant.
     pub(crate) verify_rounds: usize,
-    /// Keep-alive connections that verify.
+    /// Keep-alive connections that verify, and clients that connect anew again and again.
     pub(crate) connections: usize,
+    /// Length of one round of new connections.
+    pub(crate) connect_round: Duration,
+    /// Rounds of new connections per contestant.
+    pub(crate) connect_rounds: usize,
+    /// Length of one round of refreshes, and of bare writes.
+    pub(crate) refresh_round: Duration,
+    /// Rounds of refreshes, with many clients and with one.
+    pub(crate) refresh_rounds: usize,
+    /// Clients that refresh at a time.
+    pub(crate) refresh_clients: usize,
+    /// Idle connections whose memory is measured.
+    pub(crate) idle_connections: usize,
+    /// Tokens whose memory is measured.
+    pub(crate) tokens: usize,
+    /// How often the program is started.
+    pub(crate) starts: usize,
     /// Length of one round of password grants, and of bare bcrypt.
     pub(crate) grant_round: Duration,
     /// Rounds of password grants per contestant.
@@ -36,7 +82,7 @@ pub(crate) struct Plan {
     pub(crate) cores: usize,
     /// Whether a missed target is no failure.
     pub(crate) is_report_only: bool,
-    /// The stores of a second server, if there are any.
+    /// The stores that the environment names, if it does.
     pub(crate) stores: Option<Stores>,
 }
 
@@ -55,13 +101,21 @@ impl Plan {
             verify_round: seconds("SENTINEL_BENCH_VERIFY_SECS", 3)?,
             verify_rounds: count("SENTINEL_BENCH_VERIFY_ROUNDS", 5)?,
             connections: count("SENTINEL_BENCH_CONNECTIONS", 32)?,
+            connect_round: seconds("SENTINEL_BENCH_CONNECT_SECS", 3)?,
+            connect_rounds: count("SENTINEL_BENCH_CONNECT_ROUNDS", 5)?,
+            refresh_round: seconds("SENTINEL_BENCH_REFRESH_SECS", 5)?,
+            refresh_rounds: count("SENTINEL_BENCH_REFRESH_ROUNDS", 5)?,
+            refresh_clients: count("SENTINEL_BENCH_REFRESH_CLIENTS", 256)?,
+            idle_connections: count("SENTINEL_BENCH_IDLE_CONNECTIONS", 2_000)?,
+            tokens: count("SENTINEL_BENCH_TOKENS", 50_000)?,
+            starts: count("SENTINEL_BENCH_STARTS", 7)?,
             grant_round: seconds("SENTINEL_BENCH_GRANT_SECS", 6)?,
             grant_rounds: count("SENTINEL_BENCH_GRANT_ROUNDS", 5)?,
             // Enough that each bcrypt worker has its next login waiting.
             clients: count("SENTINEL_BENCH_CLIENTS", 8.max(2 * cores as u64))?,
             cores,
             is_report_only: variable("SENTINEL_BENCH_REPORT_ONLY").as_deref() == Some("1"),
-            stores: stores()?,
+            stores: stores::named()?,
         })
     }
 
@@ -70,93 +124,33 @@ impl Plan {
         self.parts.contains(&part)
     }
 
-    /// Drops the database that the second server made.
-    ///
-    /// # Errors
-    /// What the driver says.
-    pub(crate) async fn drop_database(&self) -> Outcome<()> {
-        if let Some(Stores {
-            mongo_uri,
-            database,
-            ..
-        }) = &self.stores
-        {
-            let client = mongodb::Client::with_uri_str(mongo_uri).await?;
-            client.database(database).drop().await?;
-        }
-        Ok(())
+    /// How many files a process has open at a time, at most.
+    pub(crate) fn open_files(&self) -> usize {
+        let idle = if self.has(Part::Memory) {
+            self.idle_connections
+        } else {
+            0
+        };
+        // The rest is for stores, logs, and what the server keeps for itself.
+        512 + idle.max(self.refresh_clients).max(self.connections)
+    }
+
+    /// Whether a part is to run that measures what the stores cost.
+    pub(crate) fn needs_stores(&self) -> bool {
+        let needs = |part: &Part| !matches!(part, Part::Connections | Part::Grants);
+        self.parts.iter().any(needs)
     }
 }
 
 // Arguments that criterion's benches of the same run understand are none of ours.
 fn parts(arguments: &[String]) -> Vec<Part> {
-    let named: Vec<Part> = arguments
-        .iter()
-        .filter_map(|argument| match argument.as_str() {
-            "memory" => Some(Part::Memory),
-            "verify" => Some(Part::Verify),
-            "grants" => Some(Part::Grants),
-            _ => None,
-        })
-        .collect();
+    let is_named = |part: &Part| arguments.iter().any(|argument| argument == part.name());
+    let named: Vec<Part> = Part::ALL.into_iter().filter(is_named).collect();
     if named.is_empty() {
-        vec![Part::Memory, Part::Verify, Part::Grants]
+        Part::ALL.to_vec()
     } else {
         named
     }
-}
-
-fn stores() -> Outcome<Option<Stores>> {
-    let uris = (
-        variable("SENTINEL_BENCH_MONGO_URI"),
-        variable("SENTINEL_BENCH_REDIS_URL"),
-    );
-    match uris {
-        (Some(mongo_uri), Some(redis_url)) => {
-            for uri in [&mongo_uri, &redis_url] {
-                check_loopback(uri)?;
-            }
-            Ok(Some(Stores {
-                mongo_uri,
-                redis_url,
-                database: format!("sentinel_bench_{}", std::process::id()),
-            }))
-        }
-        (None, None) => Ok(None),
-        _ => Err("SENTINEL_BENCH_MONGO_URI and SENTINEL_BENCH_REDIS_URL go together".into()),
-    }
-}
-
-/// Refuses stores of other machines: a bench must not load what others use.
-fn check_loopback(uris: &str) -> Outcome<()> {
-    let refused = || "the stores of a bench are at addresses of this machine's loopback";
-    let (scheme, rest) = uris.split_once("://").ok_or_else(refused)?;
-    if scheme == "unix" {
-        return Ok(());
-    }
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let hosts = authority.rsplit('@').next().unwrap_or_default();
-    // Of a list of whole addresses only the first would be looked at.
-    let is_plain = rest.matches("://").count() == 0 && !scheme.ends_with("+srv");
-    if is_plain && hosts.split(',').all(is_loopback) {
-        Ok(())
-    } else {
-        Err(refused().into())
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    // A Unix socket in a MongoDB address is a percent-encoded path.
-    if host.starts_with("%2F") || host.starts_with("%2f") {
-        return true;
-    }
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    let address = address.parse::<std::net::IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn number(name: &str, default: u64) -> Outcome<u64> {
@@ -173,6 +167,6 @@ fn number(name: &str, default: u64) -> Outcome<u64> {
     clippy::disallowed_methods,
     reason = "what a bench is to do is no setting of the server"
 )]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -1,36 +1,31 @@
-//! A server as a process of its own, so that its processor time and memory can be told from ours.
+//! A server or a floor as a process of its own, so that its processor time and memory can be told
+//! from ours.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
 use super::Outcome;
 use super::schedule::{Schedule, Share};
+use super::stores::Stores;
 
 /// What a process of ours is.
 #[derive(Clone, Debug)]
 pub(crate) enum Role {
     /// A bare warp route over the server's accept loop and TLS.
     Floor,
+    /// A route without warp over tokio-rustls, without anything of the server.
+    BareTls,
+    /// Writes of token documents, grouped, without anything of the server.
+    BareWrites(Stores),
     /// The token server on the embedded store.
     Embedded,
     /// The token server on MongoDB and Redis.
     MongoDb(Stores),
-}
-
-/// Where the stores of the second server are.
-#[derive(Clone, Debug)]
-pub(crate) struct Stores {
-    /// The truth.
-    pub(crate) mongo_uri: String,
-    /// The fast copy.
-    pub(crate) redis_url: String,
-    /// A database for this run alone.
-    pub(crate) database: String,
 }
 
 impl Role {
@@ -39,12 +34,10 @@ impl Role {
         let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match texts.as_slice() {
             ["as-floor"] => Some(Self::Floor),
+            ["as-bare-tls"] => Some(Self::BareTls),
+            ["as-bare-writes", stores @ ..] => Stores::from_arguments(stores).map(Self::BareWrites),
             ["as-embedded"] => Some(Self::Embedded),
-            ["as-mongodb", mongo_uri, redis_url, database] => Some(Self::MongoDb(Stores {
-                mongo_uri: (*mongo_uri).to_owned(),
-                redis_url: (*redis_url).to_owned(),
-                database: (*database).to_owned(),
-            })),
+            ["as-mongodb", stores @ ..] => Stores::from_arguments(stores).map(Self::MongoDb),
             _ => None,
         }
     }
@@ -53,6 +46,8 @@ impl Role {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Floor => "floor",
+            Self::BareTls => "bare_tls",
+            Self::BareWrites(_) => "bare_writes",
             Self::Embedded => "embedded",
             Self::MongoDb(_) => "mongodb",
         }
@@ -61,13 +56,10 @@ impl Role {
     fn arguments(&self) -> Vec<&str> {
         match self {
             Self::Floor => vec!["as-floor"],
+            Self::BareTls => vec!["as-bare-tls"],
+            Self::BareWrites(stores) => stores.arguments("as-bare-writes"),
             Self::Embedded => vec!["as-embedded"],
-            Self::MongoDb(stores) => vec![
-                "as-mongodb",
-                &stores.mongo_uri,
-                &stores.redis_url,
-                &stores.database,
-            ],
+            Self::MongoDb(stores) => stores.arguments("as-mongodb"),
         }
     }
 }
@@ -76,11 +68,12 @@ impl Role {
 pub(crate) struct Process {
     /// What it is.
     pub(crate) role: Role,
-    /// Where it listens.
+    /// Where it listens, if it does.
     pub(crate) address: SocketAddr,
-    /// The client that may ask it for tokens; empty for the floor.
+    /// The client that may ask it for tokens; empty for a floor.
     pub(crate) client_id: String,
     child: Child,
+    output: BufReader<ChildStdout>,
     /// Its working directory, with all that it writes.
     folder: TempDir,
 }
@@ -91,7 +84,14 @@ impl Process {
     /// # Errors
     /// When it ended instead; its log is part of the error.
     pub(crate) fn start(role: Role) -> Outcome<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::start_in(tempfile::tempdir()?, role)
+    }
+
+    /// As [`Process::start`], in a folder that may hold its data already.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub(crate) fn start_in(folder: TempDir, role: Role) -> Outcome<Self> {
         let log = folder.path().join("log");
         // The child ends when its standard input does, so it does not outlive us.
         let mut child = Command::new(std::env::current_exe()?)
@@ -101,15 +101,16 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(fs::File::create(&log)?)
             .spawn()?;
+        let output = child.stdout.take().ok_or("a process without output")?;
+        let mut output = BufReader::new(output);
         let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line)?;
-        }
+        output.read_line(&mut line)?;
         let mut process = Self {
             role,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             client_id: String::new(),
             child,
+            output,
             folder,
         };
         let Some((address, client_id)) = line.trim_end_matches('\n').split_once(' ') else {
@@ -121,6 +122,22 @@ impl Process {
         process.address = address.parse()?;
         client_id.clone_into(&mut process.client_id);
         Ok(process)
+    }
+
+    /// Has it do what `order` says, and waits for what it tells of that.
+    ///
+    /// # Errors
+    /// When it ended instead; its log is part of the error.
+    pub(crate) fn ask(&mut self, order: &str) -> Outcome<String> {
+        let orders = self.child.stdin.as_mut();
+        writeln!(orders.ok_or("a process without input")?, "{order}")?;
+        let mut answer = String::new();
+        self.output.read_line(&mut answer)?;
+        if let Some(answer) = answer.strip_suffix('\n') {
+            return Ok(answer.to_owned());
+        }
+        let log = fs::read_to_string(self.folder.path().join("log"))?;
+        Err(format!("{} has ended: {log}", self.role.name()).into())
     }
 
     /// The certificate it serves with.

@@ -18,6 +18,7 @@ pub(crate) enum Target {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     figures: Vec<Figure>,
+    unmeasured: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -46,6 +47,11 @@ impl Report {
         });
     }
 
+    /// Notes what is not measured, and why.
+    pub(crate) fn skip(&mut self, what: &str, why: &str) {
+        self.unmeasured.push(format!("{what}: not measured: {why}"));
+    }
+
     /// Tells whoever waits how far it is.
     #[expect(clippy::unused_self, reason = "all that is said is said by the report")]
     pub(crate) fn note_progress(&self, part: &str, round: usize, rounds: usize) {
@@ -64,6 +70,9 @@ impl Report {
                 target.unwrap_or_default(),
                 figure.verdict()
             );
+        }
+        for line in &self.unmeasured {
+            println!("{line}");
         }
     }
 
@@ -127,6 +136,11 @@ pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
         (Some(upper), 1) => *upper,
         (Some(upper), _) => f64::midpoint(figures[middle - 1], *upper),
     }
+}
+
+/// A count as a figure.
+pub(crate) fn count(number: usize) -> f64 {
+    u32::try_from(number).map_or(f64::INFINITY, f64::from)
 }
 
 fn shown(figure: f64) -> String {

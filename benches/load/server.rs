@@ -19,8 +19,8 @@ use warp_sentinel::settings::{ListenAddress, Settings};
 use warp_sentinel::telemetry::{self, LineFormat};
 use warp_sentinel::{Sentinel, telemetry::metrics};
 
-use super::Outcome;
 use super::process::Role;
+use super::{Outcome, bare_tls, bare_writes};
 
 /// Serves in `role`. The first line on standard output is the address and the client.
 ///
@@ -29,12 +29,16 @@ use super::process::Role;
 pub(crate) fn run(role: &Role) -> Outcome<()> {
     telemetry::start("info", LineFormat::Text)?;
     metrics::install()?;
+    if let Role::BareWrites(stores) = role {
+        return bare_writes::run(stores);
+    }
     let settings = settings(role)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         match role {
             Role::Floor => serve_floor(&settings).await,
-            Role::Embedded | Role::MongoDb(_) => serve_tokens(settings).await,
+            Role::BareTls => bare_tls::serve(&settings.data_dir).await,
+            Role::BareWrites(_) | Role::Embedded | Role::MongoDb(_) => serve_tokens(settings).await,
         }
     })
 }
@@ -96,7 +100,11 @@ async fn serve_floor(settings: &Settings) -> Outcome<()> {
     Ok(())
 }
 
-fn announce(address: &ListenAddress, client_id: &str) -> Outcome<()> {
+/// Tells the bench where it listens, and the client that may ask it.
+///
+/// # Errors
+/// When it listens on no TCP address.
+pub(crate) fn announce(address: &ListenAddress, client_id: &str) -> Outcome<()> {
     let ListenAddress::Tcp(address) = address else {
         return Err("the listener is not on TCP".into());
     };
@@ -104,7 +112,8 @@ fn announce(address: &ListenAddress, client_id: &str) -> Outcome<()> {
     Ok(())
 }
 
-async fn end_of_input() {
+/// Waits until the bench is gone or has had enough.
+pub(crate) async fn end_of_input() {
     let (end, ended) = oneshot::channel();
     std::thread::spawn(move || {
         // Nothing is ever sent: whatever comes back means that the bench is gone.

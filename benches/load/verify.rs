@@ -8,7 +8,7 @@ use super::Outcome;
 use super::client::Connection;
 use super::plan::Plan;
 use super::process::Process;
-use super::report::{Report, Target, median};
+use super::report::{Report, Target, count, median};
 
 /// A verification costs at most this many times a bare route's processor time.
 const LIMIT: f64 = 1.5;
@@ -160,8 +160,4 @@ async fn verify_until(
         now = end;
     }
     Ok((connection, latencies))
-}
-
-fn count(number: usize) -> f64 {
-    u32::try_from(number).map_or(f64::INFINITY, f64::from)
 }

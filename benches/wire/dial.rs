@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, SupportedProtocolVersion, WantsVerifier};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -20,20 +20,25 @@ use tokio_rustls::client::TlsStream;
 
 use super::Outcome;
 
-/// The client's side of TLS, but for whom it trusts.
+/// The client's side of these versions of TLS, but for whom it trusts.
 ///
 /// # Errors
 /// What TLS says.
-pub(crate) fn tls_client() -> Outcome<ConfigBuilder<ClientConfig, WantsVerifier>> {
+pub(crate) fn tls_client(
+    versions: &[&'static SupportedProtocolVersion],
+) -> Outcome<ConfigBuilder<ClientConfig, WantsVerifier>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?)
+    Ok(ClientConfig::builder_with_provider(provider).with_protocol_versions(versions)?)
 }
 
 /// A client that trusts the certificates of a PEM file alone.
 ///
 /// # Errors
 /// A file that cannot be read, or holds none.
-pub(crate) fn trusting(pem: &Path) -> Outcome<ConfigBuilder<ClientConfig, WantsClientCert>> {
+pub(crate) fn trusting(
+    pem: &Path,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Outcome<ConfigBuilder<ClientConfig, WantsClientCert>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(pem)? {
         roots.add(certificate?)?;
@@ -41,7 +46,7 @@ pub(crate) fn trusting(pem: &Path) -> Outcome<ConfigBuilder<ClientConfig, WantsC
     if roots.is_empty() {
         return Err(format!("{} holds no certificate", pem.display()).into());
     }
-    Ok(tls_client()?.with_root_certificates(roots))
+    Ok(tls_client(versions)?.with_root_certificates(roots))
 }
 
 /// A TCP connection that sends at once.

@@ -147,7 +147,7 @@ fn tls(
         other => return Err(format!("--url is http or https, not {other}").into()),
     }
     let config = match &arguments.ca_cert {
-        Some(file) => dial::trusting(file)?,
+        Some(file) => dial::trusting(file, rustls::DEFAULT_VERSIONS)?,
         None if arguments.insecure => trust::anybody()?,
         None => return Err("whom to trust? --ca-cert FILE, or --insecure".into()),
     };

@@ -18,7 +18,7 @@ use super::dial;
 pub(crate) fn anybody() -> Outcome<ConfigBuilder<ClientConfig, WantsClientCert>> {
     let provider = rustls::crypto::ring::default_provider();
     let verifier = Anybody(provider.signature_verification_algorithms);
-    let builder = dial::tls_client()?.dangerous();
+    let builder = dial::tls_client(rustls::DEFAULT_VERSIONS)?.dangerous();
     Ok(builder.with_custom_certificate_verifier(Arc::new(verifier)))
 }
 
