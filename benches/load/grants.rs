@@ -20,7 +20,11 @@ use super::report::{Report, Target, median};
 use super::schedule::Share;
 
 /// Password grants per second are at least this many times bare hashes per second.
-const LIMIT: f64 = 0.95;
+const RATE: f64 = 3.3;
+/// A lone grant takes at most this many times one bare hash.
+const LONE_LATENCY: f64 = 1.05;
+/// 99 of 100 grants of many clients take at most this many times a lone one.
+const CROWDED_LATENCY: f64 = 2.2;
 /// 12 rounds, as the server hashes by default.
 const COST: u32 = 12;
 /// How the server's hashing threads are called.
@@ -37,6 +41,19 @@ struct Round {
     processor: Duration,
     /// The share of time in which a hashing thread had something to do.
     busy: f64,
+    /// Of each, in the middle.
+    usual: Duration,
+    /// Of each, 99 of 100.
+    slow: Duration,
+}
+
+/// The rounds of one contestant.
+#[derive(Default)]
+struct Rounds {
+    /// With something to do for all cores.
+    crowded: Vec<Round>,
+    /// With one thing at a time.
+    lone: Vec<Round>,
 }
 
 /// Runs bare bcrypt and the password grants of `servers` in turns.
@@ -50,39 +67,63 @@ pub(crate) fn measure(
     report: &mut Report,
 ) -> Outcome<()> {
     let hash = bcrypt::hash(dev::PASSWORD, COST)?;
-    let mut bare_rounds = Vec::new();
-    let mut grant_rounds = vec![Vec::new(); servers.len()];
+    let mut bare = Rounds::default();
+    let mut grants: Vec<Rounds> = servers.iter().map(|_| Rounds::default()).collect();
     for index in 0..plan.grant_rounds {
         // A B, B A, ...: what changes over time changes both.
         let is_bare_first = index % 2 == 0;
         if is_bare_first {
-            bare_rounds.push(run_bare(plan, &hash)?);
+            bare.add_bare(plan, &hash)?;
         }
-        for (server, rounds) in servers.iter().zip(&mut grant_rounds) {
-            rounds.push(runtime.block_on(run_grants(plan, server))?);
+        for (server, rounds) in servers.iter().zip(&mut grants) {
+            runtime.block_on(rounds.add_grants(plan, server))?;
         }
         if !is_bare_first {
-            bare_rounds.push(run_bare(plan, &hash)?);
+            bare.add_bare(plan, &hash)?;
         }
         report.note_progress("grants", index + 1, plan.grant_rounds);
     }
-    tell("bare_bcrypt", &bare_rounds, report);
-    for (server, rounds) in servers.iter().zip(&grant_rounds) {
-        let name = server.role.name();
-        tell(name, rounds, report);
-        let pairs = bare_rounds.iter().zip(rounds);
-        let by_clock = pairs
-            .clone()
-            .map(|(bare, own)| own.per_second / bare.per_second);
-        let label = format!("grants/rate_ratio/{name}");
-        report.judge(label, median(by_clock), Target::AtLeast(LIMIT));
-        let undisturbed = pairs.map(|(bare, own)| own.undisturbed() / bare.undisturbed());
-        report.tell(
-            format!("grants/undisturbed_ratio/{name}"),
-            median(undisturbed),
-        );
+    tell("bare_bcrypt", &bare.crowded, report);
+    for (server, rounds) in servers.iter().zip(&grants) {
+        judge(server.role.name(), rounds, &bare, report);
     }
     Ok(())
+}
+
+fn judge(name: &str, own: &Rounds, bare: &Rounds, report: &mut Report) {
+    tell(name, &own.crowded, report);
+    let pairs = || bare.crowded.iter().zip(&own.crowded);
+    let by_clock = pairs().map(|(bare, own)| own.per_second / bare.per_second);
+    let label = format!("grants/rate_ratio/{name}");
+    report.judge(label, median(by_clock), Target::AtLeast(RATE));
+    let undisturbed = pairs().map(|(bare, own)| own.undisturbed() / bare.undisturbed());
+    let label = format!("grants/undisturbed_ratio/{name}");
+    report.tell(label, median(undisturbed));
+    let lone = bare.lone.iter().zip(&own.lone);
+    let lone = lone.map(|(bare, own)| own.usual.as_secs_f64() / bare.usual.as_secs_f64());
+    let label = format!("grants/lone_latency_ratio/{name}");
+    report.judge(label, median(lone), Target::AtMost(LONE_LATENCY));
+    let crowded = own.lone.iter().zip(&own.crowded);
+    let crowded = crowded.map(|(lone, all)| all.slow.as_secs_f64() / lone.usual.as_secs_f64());
+    let label = format!("grants/crowded_p99_ratio/{name}");
+    report.judge(label, median(crowded), Target::AtMost(CROWDED_LATENCY));
+}
+
+impl Rounds {
+    fn add_bare(&mut self, plan: &Plan, hash: &str) -> Outcome<()> {
+        self.crowded
+            .push(run_bare(plan.grant_round, plan.cores, hash)?);
+        self.lone.push(run_bare(plan.grant_round / 2, 1, hash)?);
+        Ok(())
+    }
+
+    async fn add_grants(&mut self, plan: &Plan, server: &Process) -> Outcome<()> {
+        let crowded = run_grants(plan, server, (plan.clients, plan.grant_round));
+        self.crowded.push(crowded.await?);
+        let lone = run_grants(plan, server, (1, plan.grant_round / 2));
+        self.lone.push(lone.await?);
+        Ok(())
+    }
 }
 
 fn tell(name: &str, rounds: &[Round], report: &mut Report) {
@@ -104,10 +145,9 @@ impl Round {
 }
 
 // Each thread is measured up to its own last hash, so no part of a hash is lost.
-fn run_bare(plan: &Plan, hash: &str) -> Outcome<Round> {
-    let length = plan.grant_round;
+fn run_bare(length: Duration, count: usize, hash: &str) -> Outcome<Round> {
     let threads: Vec<Outcome<Round>> = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..plan.cores)
+        let handles: Vec<_> = (0..count)
             .map(|_| scope.spawn(|| hash_for(length, hash)))
             .collect();
         handles
@@ -120,63 +160,83 @@ fn run_bare(plan: &Plan, hash: &str) -> Outcome<Round> {
             .collect()
     });
     let threads = threads.into_iter().collect::<Outcome<Vec<Round>>>()?;
+    let all = u32::try_from(count)?;
     Ok(Round {
         per_second: threads.iter().map(|thread| thread.per_second).sum(),
-        processor: threads
-            .iter()
-            .map(|thread| thread.processor)
-            .sum::<Duration>()
-            / u32::try_from(plan.cores)?,
+        processor: threads.iter().map(|own| own.processor).sum::<Duration>() / all,
         busy: 1.0,
+        usual: threads.iter().map(|own| own.usual).sum::<Duration>() / all,
+        slow: threads.iter().map(|own| own.slow).max().unwrap_or_default(),
     })
 }
 
 fn hash_for(length: Duration, hash: &str) -> Outcome<Round> {
     let (start, before) = (Instant::now(), share_of_this_thread()?);
-    let mut hashes = 0_u32;
+    let mut latencies = Vec::new();
     while start.elapsed() < length {
+        let began = Instant::now();
         if !bcrypt::verify(dev::PASSWORD, hash)? {
             return Err("bcrypt does not know its own hash".into());
         }
-        hashes += 1;
+        latencies.push(began.elapsed());
     }
+    let hashes = u32::try_from(latencies.len())?;
+    let per_second = f64::from(hashes) / start.elapsed().as_secs_f64();
+    let (usual, slow) = spread(latencies);
     Ok(Round {
-        per_second: f64::from(hashes) / start.elapsed().as_secs_f64(),
+        per_second,
         processor: share_of_this_thread()?.since(before).running / hashes.max(1),
         busy: 1.0,
+        usual,
+        slow,
     })
 }
 
-async fn run_grants(plan: &Plan, server: &Process) -> Outcome<Round> {
-    let connections = Connection::open_many(server, plan.clients).await?;
+async fn run_grants(
+    plan: &Plan,
+    server: &Process,
+    (clients, length): (usize, Duration),
+) -> Outcome<Round> {
+    let connections = Connection::open_many(server, clients).await?;
     let before = server.schedule()?;
     let start = Instant::now();
-    let deadline = start + plan.grant_round;
+    let deadline = start + length;
     let mut tasks = JoinSet::new();
     for connection in connections {
         tasks.spawn(grant_until(deadline, connection, server.client_id.clone()));
     }
     let busy = busy_share(plan, server, (start + RAMP, deadline)).await?;
-    let mut ends = Vec::new();
+    let mut grants = Vec::new();
     while let Some(done) = tasks.join_next().await {
-        ends.extend(done??);
+        grants.extend(done??);
     }
     let used = server.schedule()?.since(&before).running;
-    let processor = used / u32::try_from(ends.len())?.max(1);
-    ends.sort_unstable();
+    let processor = used / u32::try_from(grants.len())?.max(1);
+    grants.sort_unstable();
     // Those after the deadline find less and less company.
-    ends.retain(|end| *end <= deadline);
+    grants.retain(|(end, _)| *end <= deadline);
     // From the end of the first hash of each worker to the end of the last one.
-    let first = ends.get(plan.cores - 1).copied();
-    let (Some(first), Some(last)) = (first, ends.last().copied()) else {
+    let first = grants.get(plan.cores.min(clients) - 1).copied();
+    let (Some((first, _)), Some((last, _))) = (first, grants.last().copied()) else {
         return Err("too few grants in a round: make it longer".into());
     };
-    let counted = u32::try_from(ends.len() - plan.cores)?;
+    let counted = u32::try_from(grants.len() - plan.cores.min(clients))?;
+    let (usual, slow) = spread(grants.into_iter().map(|(_, took)| took).collect());
     Ok(Round {
         per_second: f64::from(counted) / (last - first).as_secs_f64(),
         processor,
         busy,
+        usual,
+        slow,
     })
+}
+
+/// The middle, and 99 of 100.
+fn spread(mut latencies: Vec<Duration>) -> (Duration, Duration) {
+    latencies.sort_unstable();
+    let last = latencies.len().saturating_sub(1);
+    let at = |index: usize| latencies.get(index).copied().unwrap_or_default();
+    (at(last / 2), at(last * 99 / 100))
 }
 
 // While logins queue, a worker that sleeps is one that the server keeps waiting.
@@ -193,15 +253,19 @@ async fn busy_share(
     Ok((running + waiting).as_secs_f64() / all.as_secs_f64())
 }
 
+// When each was answered, and how long it took.
 async fn grant_until(
     deadline: Instant,
     mut connection: Connection,
     client_id: String,
-) -> Outcome<Vec<Instant>> {
-    let mut ends = Vec::new();
-    while Instant::now() < deadline {
+) -> Outcome<Vec<(Instant, Duration)>> {
+    let mut grants = Vec::new();
+    let mut now = Instant::now();
+    while now < deadline {
         connection.grant(&client_id).await?;
-        ends.push(Instant::now());
+        let end = Instant::now();
+        grants.push((end, end - now));
+        now = end;
     }
-    Ok(ends)
+    Ok(grants)
 }
