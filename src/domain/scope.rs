@@ -51,12 +51,13 @@ impl Scope {
     }
 }
 
-/// Collects scope tokens; empty ones (Flask-Sentinel writes `[""]`) are left out.
+/// Collects scope tokens. Empty ones (Flask-Sentinel writes `[""]`) are left out, and what has a
+/// space in it, which would be several tokens in the wire form.
 impl FromIterator<String> for Scope {
     fn from_iter<I: IntoIterator<Item = String>>(tokens: I) -> Self {
         let mut tokens: Vec<String> = tokens
             .into_iter()
-            .filter(|token| !token.is_empty())
+            .filter(|token| !token.is_empty() && !token.contains(' '))
             .collect();
         tokens.sort_unstable();
         tokens.dedup();
@@ -97,6 +98,12 @@ mod tests {
     #[test]
     fn what_flask_sentinel_stores_is_the_empty_scope() {
         assert!(Scope::from_iter([String::new()]).is_empty());
+    }
+
+    #[test]
+    fn a_stored_token_with_a_space_is_no_two_tokens() {
+        let scope = Scope::from_iter(["read admin".to_owned(), "read".to_owned()]);
+        assert_eq!(scope.to_string(), "read");
     }
 
     #[test]
