@@ -12,6 +12,7 @@ use warp::{Filter, Rejection};
 use super::error::bearer::BearerError;
 use super::extract::bearer;
 use crate::actors::token_cache::TokenCache;
+use crate::actors::token_cache::live_token::LiveToken;
 use crate::domain::scope::Scope;
 use crate::domain::token::Grant;
 
@@ -22,16 +23,14 @@ pub fn require(caches: TokenCache, scope: Scope) -> BoxedFilter<(Grant,)> {
         .and_then(move |headers: HeaderMap| {
             let (caches, scope) = (caches.clone(), Arc::clone(&scope));
             async move {
-                let grant = verify(&caches, &headers, &scope).await;
-                grant
-                    .map(|grant| Grant::clone(&grant))
-                    .map_err(Rejection::from)
+                let live = verify(&caches, &headers, &scope).await;
+                live.map(|live| live.grant()).map_err(Rejection::from)
             }
         })
         .boxed()
 }
 
-/// The grant of a request's bearer token.
+/// What a request's bearer token stands for.
 ///
 /// # Errors
 /// [`BearerError`], each.
@@ -39,14 +38,14 @@ pub(super) async fn verify(
     caches: &TokenCache,
     headers: &HeaderMap,
     scope: &Scope,
-) -> Result<Arc<Grant>, BearerError> {
+) -> Result<LiveToken, BearerError> {
     let token = bearer::read(headers)?;
-    let grant = caches
+    let live = caches
         .verify(&token)
         .await?
         .ok_or(BearerError::InvalidToken)?;
-    if !scope.is_subset_of(&grant.scope) {
+    if !live.allows(scope) {
         return Err(BearerError::InsufficientScope(scope.to_string()));
     }
-    Ok(grant)
+    Ok(live)
 }

@@ -3,9 +3,7 @@
 //!
 //! Any method is answered, since some proxies ask with that of the request they guard.
 
-use std::borrow::Cow;
-
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use bytes::Bytes;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
@@ -17,11 +15,15 @@ use super::exact_path;
 use super::extract::form::Form;
 use super::protect;
 use crate::actors::token_cache::TokenCache;
+use crate::actors::token_cache::live_token::LiveToken;
 use crate::domain::scope::Scope;
-use crate::domain::token::Grant;
 
-/// What is encoded in a user name, so that any name makes a header and none makes two.
-const HEADER_UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
+const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+const USERNAME: HeaderName = HeaderName::from_static("x-username");
+const CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
+const SCOPE: HeaderName = HeaderName::from_static("x-scope");
+/// How many there are, with `Cache-Control`.
+const HEADERS: usize = 5;
 
 pub(super) fn verify(path: &str, caches: TokenCache) -> BoxedFilter<(Response,)> {
     exact_path(path)
@@ -47,8 +49,8 @@ async fn answer(
     // The token comes first: who has none is told so, whatever the query holds.
     let scope = read_scope(query);
     let least = scope.clone().unwrap_or_default();
-    let grant = protect::verify(caches, headers, &least).await?;
-    scope.map(|_granted| describe(&grant))
+    let live = protect::verify(caches, headers, &least).await?;
+    scope.map(|_granted| describe(&live))
 }
 
 // A scope that cannot be read is one that no token has.
@@ -61,21 +63,25 @@ fn read_scope(query: &str) -> Result<Scope, BearerError> {
     Scope::parse(query.get("scope").unwrap_or_default()).map_err(|_| unreadable())
 }
 
-fn describe(grant: &Grant) -> Response {
+// The texts are slices of the cached token's own: nothing is formatted or copied for a request.
+fn describe(live: &LiveToken) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    let mut set = |name: &'static str, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(HeaderName::from_static(name), value);
+    headers.reserve(HEADERS);
+    let mut set = |name: HeaderName, text: Bytes| {
+        // What no header can hold is left out: an old client's identifier may be any text.
+        if let Ok(value) = HeaderValue::from_maybe_shared(text)
+            && value.to_str().is_ok()
+        {
+            headers.insert(name, value);
         }
     };
-    if let Some(user) = &grant.user {
-        set("x-user-id", &user.id.to_string());
-        let username = utf8_percent_encode(&user.username, HEADER_UNSAFE);
-        set("x-username", &Cow::from(username));
+    if let (Some(id), Some(username)) = (live.user_id(), live.username()) {
+        set(USER_ID, id);
+        set(USERNAME, username);
     }
-    set("x-client-id", grant.client_id.as_str());
-    set("x-scope", &grant.scope.to_string());
+    set(CLIENT_ID, live.client_id());
+    set(SCOPE, live.scope());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

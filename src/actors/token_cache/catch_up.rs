@@ -2,7 +2,6 @@
 //! tokens that it lost are put back.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use time::OffsetDateTime;
 
@@ -160,7 +159,7 @@ impl Flights {
         &self,
         redis: &RedisConnection,
         which: Put,
-        live: &HashMap<TokenValue, Arc<Grant>>,
+        live: &HashMap<TokenValue, Grant>,
     ) -> Result<PutBack, StoreError> {
         let begun = redis.begin();
         let put = self.put_and_confirm(redis, which, live).await?;
@@ -172,11 +171,11 @@ impl Flights {
         &self,
         redis: &RedisConnection,
         which: Put,
-        live: &HashMap<TokenValue, Arc<Grant>>,
+        live: &HashMap<TokenValue, Grant>,
     ) -> Result<PutBack, StoreError> {
         let all: Vec<(TokenValue, &Grant)> = live
             .iter()
-            .map(|(token, grant)| (token.clone(), &**grant))
+            .map(|(token, grant)| (token.clone(), grant))
             .collect();
         let put = match redis.put(which, &all, self.now()).await? {
             Outcome::Put(put) => put,
@@ -186,7 +185,7 @@ impl Flights {
             Ok(confirmed) => confirmed,
             Err(error) => return Ok(PutBack::Unconfirmed(error)),
         };
-        let grant = |token: &TokenValue| Some((token.clone(), &**live.get(token)?));
+        let grant = |token: &TokenValue| Some((token.clone(), live.get(token)?));
         let grants: Vec<(TokenValue, &Grant)> = confirmed.iter().filter_map(grant).collect();
         let is_safe = redis.confirm(&grants, self.now()).await?;
         if !is_safe && let Err(error) = self.still_live(redis, &confirmed).await? {

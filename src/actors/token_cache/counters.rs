@@ -1,10 +1,8 @@
 //! How verifications ended, for the metrics.
 
-use std::sync::Arc;
-
 use metrics::Counter;
 
-use crate::domain::token::Grant;
+use super::live_token::LiveToken;
 use crate::telemetry::metrics::VERIFICATIONS;
 
 /// How verifications ended. Looked up once, since they are counted on every request.
@@ -27,7 +25,7 @@ impl Default for Counters {
 }
 
 impl Counters {
-    pub(super) fn note<E>(&self, answer: &Result<Option<Arc<Grant>>, E>) {
+    pub(super) fn note<E>(&self, answer: &Result<Option<LiveToken>, E>) {
         match answer {
             Ok(Some(_)) => self.live.increment(1),
             Ok(None) => self.refused.increment(1),

@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 
 use super::CacheError;
 use super::catch_up::PutBack;
-use super::local_copy::{LocalCopy, Noted};
+use super::live_token::LiveToken;
+use super::local_copy::LocalCopy;
+use super::local_copy::order::Noted;
 use super::shard::ShardRange;
 use crate::actors::handle::Call;
 use crate::clock::Clock;
@@ -31,7 +33,7 @@ const TRUTH_BUDGET: Duration = Duration::from_secs(1);
 pub(super) const REPLAY_BUDGET: Duration = Duration::from_secs(1);
 
 /// A verification on its way.
-pub(super) type LookUp = Call<TokenValue, Result<Option<Arc<Grant>>, CacheError>>;
+pub(super) type LookUp = Call<TokenValue, Result<Option<LiveToken>, CacheError>>;
 /// A change on its way.
 pub(super) type Change = Call<Publication, Result<(), CacheError>>;
 
@@ -45,7 +47,7 @@ pub(super) struct Flights {
 /// What a look-up in Redis brought.
 pub(super) struct RedisOutcome {
     /// To be kept locally.
-    pub(super) found: Vec<(TokenValue, Arc<Grant>)>,
+    pub(super) found: Vec<(TokenValue, LiveToken)>,
     /// What only the truth can answer.
     pub(super) missing: Vec<LookUp>,
     /// When nothing was to be invalidated before it.
@@ -57,7 +59,7 @@ pub(super) struct RedisOutcome {
 /// What a look-up in the truth brought.
 pub(super) struct TruthOutcome {
     /// To be kept locally.
-    pub(super) found: Vec<(TokenValue, Arc<Grant>)>,
+    pub(super) found: Vec<(TokenValue, LiveToken)>,
     /// To be remembered as unknown.
     pub(super) unknown: Vec<TokenValue>,
     /// When nothing was to be invalidated before it.
@@ -102,11 +104,11 @@ impl Flights {
             };
         };
         let now = self.now();
-        let live = live(tokens, found, now);
+        let live = packed(&live(tokens, found, now));
         let mut missing = Vec::new();
         for call in calls {
             match live.get(&call.request) {
-                Some(grant) => call.answer_found(Some(Arc::clone(grant))),
+                Some(live) => call.answer(Ok(Some(live.clone()))),
                 None => missing.push(call),
             }
         }
@@ -140,9 +142,10 @@ impl Flights {
                 return outcome;
             }
         };
+        let packed = packed(&live);
         for call in calls {
-            let grant = live.get(&call.request).map(Arc::clone);
-            call.answer_found(grant);
+            let found = packed.get(&call.request).cloned();
+            call.answer(Ok(found));
         }
         outcome.unknown = tokens
             .into_iter()
@@ -153,7 +156,7 @@ impl Flights {
             outcome.is_put_back = matches!(&put, Ok(PutBack::Put(1..)));
             outcome.has_failed = put.is_err();
         }
-        outcome.found = live.into_iter().collect();
+        outcome.found = packed.into_iter().collect();
         outcome
     }
 
@@ -202,12 +205,6 @@ impl Flights {
     }
 }
 
-impl LookUp {
-    fn answer_found(self, grant: Option<Arc<Grant>>) {
-        self.answer(Ok(grant));
-    }
-}
-
 /// What a Redis connection tells the local copy, in the order of its stream.
 pub(super) fn on_event(local: &LocalCopy, connection: u64, event: CacheEvent) {
     match event {
@@ -249,11 +246,19 @@ pub(super) fn live(
     tokens: Vec<TokenValue>,
     grants: Vec<Option<Grant>>,
     now: OffsetDateTime,
-) -> HashMap<TokenValue, Arc<Grant>> {
+) -> HashMap<TokenValue, Grant> {
     let pairs = tokens.into_iter().zip(grants);
     let live = pairs.filter_map(|(token, grant)| {
         let grant = grant.filter(|grant| grant.expires_at > now)?;
-        Some((token, Arc::new(grant)))
+        Some((token, grant))
     });
     live.collect()
+}
+
+fn packed(live: &HashMap<TokenValue, Grant>) -> HashMap<TokenValue, LiveToken> {
+    let packed = |(token, grant): (&TokenValue, &Grant)| {
+        let live = LiveToken::new(grant)?;
+        Some((token.clone(), live))
+    };
+    live.iter().filter_map(packed).collect()
 }

@@ -4,6 +4,8 @@
 //! change. When a shard dies, a verification is asked again within its deadline and a change is
 //! [`CacheError::Unavailable`]; the other shards are untouched.
 
+pub mod live_token;
+
 mod catch_up;
 mod counters;
 mod flight;
@@ -22,13 +24,14 @@ use tokio::sync::watch;
 use super::handle::{AskError, Handle, within};
 use super::supervisor::Child;
 use crate::clock::Clock;
-use crate::domain::token::{Grant, TokenValue};
+use crate::domain::token::TokenValue;
 use crate::stores::redis::connection::Publication;
 use crate::stores::redis::endpoints::{RedisEndpoint, RedisEndpoints};
 use crate::stores::redis::slot;
 use crate::stores::{TokenStore, error::StoreError};
 use counters::Counters;
 use flight::Flights;
+use live_token::LiveToken;
 use local_copy::LocalCopy;
 use losses::Losses;
 use shard::message::TokenCacheMessage;
@@ -117,8 +120,8 @@ impl TokenCache {
                     flights: Flights::new(Arc::clone(truth), clock.clone()),
                 };
                 let name = format!("token_cache.{}", shards.len());
-                let child = Child::new(name, (TokenCacheActor, arguments), (&handle, published));
-                children.push(child);
+                let actor = (TokenCacheActor, arguments);
+                children.push(Child::new(name, actor, (&handle, published)));
                 shards.push(Shard {
                     changes: handle.beside(CHANGE_BOUND),
                     look_ups: handle,
@@ -143,7 +146,7 @@ impl TokenCache {
     /// # Errors
     /// [`CacheError`] when nobody who knows could be asked within 250 ms. Never for an unknown
     /// token.
-    pub async fn verify(&self, token: &TokenValue) -> Result<Option<Arc<Grant>>, CacheError> {
+    pub async fn verify(&self, token: &TokenValue) -> Result<Option<LiveToken>, CacheError> {
         let answer = self.find(token).await;
         self.counters.note(&answer);
         answer
@@ -155,22 +158,19 @@ impl TokenCache {
         let _found = self.find(token).await;
     }
 
-    async fn find(&self, token: &TokenValue) -> Result<Option<Arc<Grant>>, CacheError> {
+    async fn find(&self, token: &TokenValue) -> Result<Option<LiveToken>, CacheError> {
         let Some(shard) = self.shard(token) else {
             return Ok(None);
         };
-        if let Some(grant) = shard.local.find(token, self.clock.now()) {
-            return Ok(Some(grant));
+        if let Some(live) = shard.local.find(token, self.clock.now()) {
+            return Ok(Some(live));
         }
         if shard.local.is_unknown(token) || shard.local.is_ended(token) {
             return Ok(None);
         }
         let deadline = within(VERIFY_DEADLINE);
-        let look_up = || {
-            shard
-                .look_ups
-                .ask(token.clone(), deadline, TokenCacheMessage::LookUp)
-        };
+        let message = TokenCacheMessage::LookUp;
+        let look_up = || shard.look_ups.ask(token.clone(), deadline, message);
         match look_up().await {
             // A look-up changes nothing, so it is asked again of the restarted actor; once, or one
             // that makes its actor panic would spend the budget of restarts alone.

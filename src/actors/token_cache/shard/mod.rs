@@ -19,9 +19,10 @@ use crate::actors::batch::{Batch, Landed, launch};
 use crate::actors::token_cache::CacheError;
 use crate::actors::token_cache::catch_up::Restoring;
 use crate::actors::token_cache::flight::{Change, Flights, LookUp, RedisOutcome, TruthOutcome};
+use crate::actors::token_cache::live_token::LiveToken;
 use crate::actors::token_cache::local_copy::{LocalCopy, Source};
 use crate::actors::token_cache::losses::Losses;
-use crate::domain::token::{Grant, TokenValue};
+use crate::domain::token::TokenValue;
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::continuity::Continuity;
 use crate::stores::redis::endpoints::RedisEndpoint;
@@ -274,7 +275,7 @@ impl State {
 
     // Who waits for the truth to tell of a token that was just put back asks Redis instead: an
     // emptied Redis costs the truth one look-up for each token.
-    fn ask_redis_instead(&mut self, found: &[(TokenValue, Arc<Grant>)]) {
+    fn ask_redis_instead(&mut self, found: &[(TokenValue, LiveToken)]) {
         let found: HashSet<&TokenValue> = found.iter().map(|(token, _)| token).collect();
         for call in self.missing.drain() {
             if found.contains(&call.request) {

@@ -1,0 +1,162 @@
+mod model;
+
+use super::entries::{BYTES, ENTRIES};
+use super::order::FORGOTTEN;
+use super::*;
+use crate::domain::client::ClientId;
+use crate::domain::scope::Scope;
+use crate::domain::token::{Grant, GrantUser, RecordId};
+
+const START: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+fn live(client_id: &str, username: &str) -> LiveToken {
+    let grant = Grant {
+        user: Some(GrantUser {
+            id: RecordId([7; 12]),
+            username: username.to_owned(),
+        }),
+        client_id: ClientId::new(client_id),
+        scope: Scope::parse("read write").unwrap(),
+        issued_at: START,
+        expires_at: START + time::Duration::hours(1),
+    };
+    LiveToken::new(&grant).unwrap()
+}
+
+fn entry(letter: char) -> (TokenValue, LiveToken) {
+    let token = TokenValue::parse(&letter.to_string().repeat(30)).unwrap();
+    (token, live("c", "jonas"))
+}
+
+fn numbered(number: usize) -> TokenValue {
+    TokenValue::parse(&format!("{number:030}")).unwrap()
+}
+
+fn filled() -> (LocalCopy, TokenValue) {
+    let (local, (token, live)) = (LocalCopy::new(), entry('a'));
+    local.trust(Source::Connection(1));
+    local.fill(local.note(), vec![(token.clone(), live)]);
+    (local, token)
+}
+
+#[test]
+fn a_filled_token_is_found_until_it_expires() {
+    let (local, token) = filled();
+    assert!(local.find(&token, START).is_some());
+    assert!(
+        local
+            .find(&token, START + time::Duration::hours(1))
+            .is_none()
+    );
+}
+
+#[test]
+fn an_invalidation_that_overtakes_a_look_up_wins() {
+    let (local, _) = filled();
+    let (token, live) = entry('b');
+    let noted = local.note();
+    local.forget(std::slice::from_ref(&token));
+    local.fill(noted, vec![(token.clone(), live)]);
+    assert!(local.find(&token, START).is_none());
+}
+
+#[test]
+fn an_invalidation_holds_back_its_own_token_only() {
+    let (local, _) = filled();
+    let noted = local.note();
+    local.forget(&[entry('b').0]);
+    local.fill(noted, vec![entry('b'), entry('c')]);
+    assert!(local.find(&entry('b').0, START).is_none());
+    assert!(local.find(&entry('c').0, START).is_some());
+}
+
+#[test]
+fn a_look_up_that_too_much_overtook_is_not_stored() {
+    let (local, _) = filled();
+    let noted = local.note();
+    for _ in 0..=FORGOTTEN {
+        local.forget(&[entry('b').0]);
+    }
+    local.fill(noted, vec![entry('c')]);
+    assert!(local.find(&entry('c').0, START).is_none());
+}
+
+#[test]
+fn nothing_is_served_or_kept_without_a_source_of_invalidations() {
+    let (local, token) = filled();
+    local.distrust(1);
+    assert!(local.find(&token, START).is_none());
+    local.fill(local.note(), vec![entry('a')]);
+    local.trust(Source::Connection(2));
+    assert!(local.find(&token, START).is_none());
+}
+
+#[test]
+fn a_connection_lost_before_it_is_trusted_is_no_source() {
+    let (local, (token, live)) = (LocalCopy::new(), entry('a'));
+    local.distrust(1);
+    local.trust(Source::Connection(1));
+    local.fill(local.note(), vec![(token.clone(), live)]);
+    assert!(local.find(&token, START).is_none());
+}
+
+#[test]
+fn the_loss_of_an_earlier_connection_changes_nothing() {
+    let (local, token) = filled();
+    local.distrust(0);
+    assert!(local.find(&token, START).is_some());
+}
+
+#[test]
+fn an_ended_token_is_not_filled_in_again_and_one_that_changed_is() {
+    let (local, token) = filled();
+    local.end(std::slice::from_ref(&token));
+    local.fill(local.note(), vec![entry('a')]);
+    assert!(local.find(&token, START).is_none() && local.is_ended(&token));
+    local.forget(&[entry('b').0]);
+    local.fill(local.note(), vec![entry('b')]);
+    assert!(local.find(&entry('b').0, START).is_some());
+}
+
+#[test]
+fn an_unknown_token_is_remembered_until_it_is_published() {
+    let (local, token) = filled();
+    local.fill_unknown(vec![token.clone()]);
+    assert!(local.is_unknown(&token));
+    local.forget(std::slice::from_ref(&token));
+    assert!(!local.is_unknown(&token));
+}
+
+#[test]
+fn it_is_bounded_in_entries_and_in_bytes_however_long_they_are() {
+    let most = usize::try_from(ENTRIES).unwrap();
+    for (username, is_full_of) in [("", most), (&*"x".repeat(1_000), most / 4)] {
+        let (local, live) = (LocalCopy::new(), live("c", username));
+        local.trust(Source::ThisProcess);
+        for number in 0..=most {
+            let found = vec![(numbered(number), live.clone())];
+            local.fill(local.note(), found);
+        }
+        assert!(local.entries.len() <= is_full_of);
+        assert!(
+            local.entries.len() > is_full_of / 2,
+            "{}",
+            local.entries.len()
+        );
+        assert!(local.entries.weight() <= BYTES);
+    }
+    let (local, huge) = (LocalCopy::new(), live("c", &"x".repeat(20 << 20)));
+    local.trust(Source::ThisProcess);
+    local.fill(local.note(), vec![(numbered(0), huge)]);
+    assert_eq!(local.entries.len(), 0);
+}
+
+#[test]
+fn a_usual_token_costs_less_than_300_bytes() {
+    let local = LocalCopy::new();
+    local.trust(Source::ThisProcess);
+    let usual = live(&"c".repeat(40), "jonas.jonasson");
+    local.fill(local.note(), vec![(numbered(0), usual)]);
+    let weight = local.entries.weight();
+    assert!(weight < 300, "{weight}");
+}
