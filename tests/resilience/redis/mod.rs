@@ -8,6 +8,7 @@ mod full;
 mod interleavings;
 mod late;
 mod lost;
+mod races;
 mod restart;
 mod slow;
 mod unsaved;
