@@ -10,6 +10,7 @@ mod architecture;
 mod client_authentication;
 mod commands;
 mod http;
+mod plans;
 mod protected_endpoint;
 mod raw;
 mod readme;
