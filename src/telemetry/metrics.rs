@@ -8,6 +8,10 @@ use thiserror::Error;
 
 /// Token requests; labels `grant_type` (`other` for what we do not serve) and `outcome`.
 pub const TOKEN_REQUESTS: &str = "token_requests_total";
+/// Token records written, replaced or deleted.
+pub const TOKEN_WRITES: &str = "token_writes_total";
+/// Groups in which they were: each is confirmed by the truth once.
+pub const TOKEN_WRITE_GROUPS: &str = "token_write_groups_total";
 /// Verified access tokens; label `outcome`.
 pub const VERIFICATIONS: &str = "verifications_total";
 /// Restarts of actors; label `actor`.
@@ -72,6 +76,8 @@ pub fn render() -> String {
 
 fn describe() {
     describe_counter!(TOKEN_REQUESTS, "Token requests by grant type and outcome");
+    describe_counter!(TOKEN_WRITES, "Token records written, replaced or deleted");
+    describe_counter!(TOKEN_WRITE_GROUPS, "Groups of such writes");
     describe_counter!(VERIFICATIONS, "Verified access tokens by outcome");
     describe_counter!(ACTOR_RESTARTS, "Restarts of actors");
     describe_counter!(

@@ -19,6 +19,7 @@ use crate::domain::token::{EndedToken, TokenValue};
 use crate::stores::error::StoreError;
 use crate::stores::{TokenWrite, Truth};
 use crate::telemetry::chain::Chain;
+use crate::telemetry::metrics::{TOKEN_WRITE_GROUPS, TOKEN_WRITES};
 
 /// How often in a row nothing of a batch can be done, because other writes came first, before it
 /// is given up. Logins of one user and client at once are done one after the other.
@@ -119,6 +120,8 @@ impl Flight {
         if flat.is_empty() {
             return Ok(vec![true; plans.len()]);
         }
+        metrics::counter!(TOKEN_WRITES).increment(flat.len().try_into().unwrap_or(u64::MAX));
+        metrics::counter!(TOKEN_WRITE_GROUPS).increment(1);
         let mut outcomes = self.truth.tokens.write(&flat).await?.into_iter();
         let all_done = |own: Vec<TokenWrite>| {
             // No short cut: each outcome is taken from the iterator.

@@ -1,5 +1,6 @@
 //! Redis or MongoDB is away, silent or has old data: what must hold meanwhile, and after.
 
+mod grouping;
 mod mongo_away;
 mod overload;
 mod race;
