@@ -27,6 +27,8 @@ const ENDS: usize = 1_100;
 const OTHERS: usize = 60;
 /// What a query may read that it does not give: one document at the edge of a range.
 const SPARE: i64 = 1;
+/// Keys that it may look at beside those of what it gives: one for each text that is not there.
+const SPARE_KEYS: i64 = 8;
 /// For the server to look for what it was told of.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -287,7 +289,10 @@ fn fault(entry: &Document) -> Option<String> {
     let plan = entry.get_str("planSummary").unwrap();
     let wanted = number("nreturned") + number("nMatched") + number("ndeleted");
     let examined = number("docsExamined");
-    let is_fine = !plan.contains("COLLSCAN") && examined <= wanted + SPARE;
+    let keys = number("keysExamined");
+    let is_narrow = examined <= wanted + SPARE && keys <= 2 * wanted + SPARE_KEYS;
+    let is_fine = !plan.contains("COLLSCAN") && is_narrow;
     let command = entry.get_document("command").unwrap();
-    (!is_fine).then(|| format!("{plan}: {examined} read for {wanted}: {command}"))
+    let told = format!("{plan}: {examined} by {keys} keys for {wanted}: {command}");
+    (!is_fine).then_some(told)
 }

@@ -13,7 +13,7 @@ use mongodb::{Collection, IndexModel};
 
 use crate::stores::error::OpenError;
 
-use super::documents::token::UNPUBLISHED;
+use super::documents::token::{UNPUBLISHED, unpublished_in_order};
 use super::{DUPLICATE_KEY, MongoStore, STORE, error_code};
 
 /// Building an index over an old, large collection takes its time.
@@ -194,7 +194,7 @@ fn finding_in_order(fields: &[&str]) -> IndexModel {
 fn finding_unpublished() -> IndexModel {
     let options = IndexOptions::builder().partial_filter_expression(doc! { UNPUBLISHED: true });
     IndexModel::builder()
-        .keys(doc! { UNPUBLISHED: 1, "expires": 1, "_id": 1 })
+        .keys(unpublished_in_order())
         .options(options.build())
         .build()
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures_util::future;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
+use mongodb::options::Hint;
 use time::OffsetDateTime;
 
 use crate::domain::client::ClientId;
@@ -141,8 +142,8 @@ impl TokenStore for MongoStore {
         if refresh_tokens.is_empty() {
             return Ok(Vec::new());
         }
-        let filter = doc! { "refresh_token": { "$in": texts(refresh_tokens) } };
-        let find = self.ended_tokens.find(filter);
+        let any = doc! { "$in": texts(refresh_tokens) };
+        let find = self.ended_tokens.find(doc! { "refresh_token": any });
         let find = find.batch_size(one_batch(refresh_tokens.len()));
         let documents = all_documents(find).await?;
         let end = |document: &Document| {
@@ -189,13 +190,14 @@ impl TokenStore for MongoStore {
                 ] }
             }
         };
+        let mut order = doc! { "expires": 1, "_id": 1 };
         if which == Ends::Unpublished {
             filter.insert(token::UNPUBLISHED, true);
+            order = token::unpublished_in_order();
         }
-        let find = self
-            .ended_tokens
-            .find(filter)
-            .sort(doc! { "expires": 1, "_id": 1 });
+        // Else the server may look for unpublished ones among all, and read each.
+        let find = self.ended_tokens.find(filter).sort(order.clone());
+        let find = find.hint(Hint::Keys(order));
         let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
         let documents = all_documents(find.batch_size(one_batch(limit))).await?;
         Ok(documents.iter().filter_map(token::read_end).collect())
@@ -223,8 +225,7 @@ impl TokenStore for MongoStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let ping = doc! { "ping": 1 };
-        within_deadline(self.database.run_command(ping)).await?;
+        within_deadline(self.database.run_command(doc! { "ping": 1 })).await?;
         Ok(())
     }
 }

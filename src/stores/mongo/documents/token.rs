@@ -104,6 +104,11 @@ const UNANSWERED: &str = "unanswered";
 /// Marks an end of which Redis was not told yet.
 pub(in super::super) const UNPUBLISHED: &str = "unpublished";
 
+/// The keys of the index that finds ends of which Redis was not told yet.
+pub(in super::super) fn unpublished_in_order() -> Document {
+    doc! { UNPUBLISHED: 1, "expires": 1, "_id": 1 }
+}
+
 /// The updates that take marks off ends.
 pub(in super::super) fn settle(answered: &[TokenValue], published: &[TokenValue]) -> Vec<Document> {
     let update = |mark: &str, tokens: &[TokenValue]| {
