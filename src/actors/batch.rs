@@ -59,7 +59,17 @@ impl<T> Batch<T> {
     /// When the flight panicked: a bug, so the actor passes it on and is restarted.
     pub(super) fn land<R>(&mut self, landed: Landed<R>) -> Result<R, ActorProcessingErr> {
         self.is_in_flight = false;
-        landed.0.ok_or_else(|| "a round trip panicked".into())
+        landed.outcome()
+    }
+}
+
+impl<T> Landed<T> {
+    /// What a flight brought that is of no batch.
+    ///
+    /// # Errors
+    /// As [`Batch::land`].
+    pub(super) fn outcome(self) -> Result<T, ActorProcessingErr> {
+        self.0.ok_or_else(|| "a round trip panicked".into())
     }
 }
 

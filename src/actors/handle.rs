@@ -108,11 +108,11 @@ impl<Q, A> Call<Q, A> {
         self.answer(answer);
     }
 
-    /// Sends the answer; a caller that left is no error.
-    pub(super) fn answer(mut self, answer: A) {
-        if let Some(sender) = self.caller.0.take() {
-            let _caller_left = sender.send(Ok(answer));
-        }
+    /// Sends the answer; a caller that left is no error. Tells whether it was still there to take
+    /// it.
+    pub(super) fn answer(mut self, answer: A) -> bool {
+        let sender = self.caller.0.take();
+        sender.is_some_and(|sender| sender.send(Ok(answer)).is_ok())
     }
 }
 

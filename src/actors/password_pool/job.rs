@@ -71,7 +71,9 @@ impl Begun {
                 }
                 call.answer(Ok(comparison == Comparison::Match));
             }
-            Work::Making(call, making) => call.answer(Ok(making.finish(digest))),
+            Work::Making(call, making) => {
+                call.answer(Ok(making.finish(digest)));
+            }
         }
     }
 

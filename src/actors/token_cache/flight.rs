@@ -108,7 +108,9 @@ impl Flights {
         let mut missing = Vec::new();
         for call in calls {
             match live.get(&call.request) {
-                Some(live) => call.answer(Ok(Some(live.clone()))),
+                Some(live) => {
+                    call.answer(Ok(Some(live.clone())));
+                }
                 None => missing.push(call),
             }
         }

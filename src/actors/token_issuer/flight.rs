@@ -1,11 +1,11 @@
 //! One round of writes: read what is there, decide, remember the ends, write under conditions,
-//! then bring the fast copy up to date, then answer.
+//! then bring the fast copy up to date, then answer. What became of the ends is noted after that.
 //!
 //! An end is remembered before it happens, so a crash in between never leaves a token in Redis
 //! whose end nobody knows. A write whose condition no longer held is decided anew on what is
 //! there now.
 
-use futures_util::future::{self, join_all};
+use futures_util::future::join_all;
 use time::OffsetDateTime;
 
 use super::IssueError;
@@ -13,12 +13,12 @@ use super::found::Found;
 use super::job::{Job, unfinished};
 use super::plan::{Decider, Plan, Step, issued};
 use super::request::TokenPolicy;
+use super::settlement::{Settlement, Unsettled};
 use crate::actors::token_cache::TokenCache;
 use crate::clock::Clock;
 use crate::domain::token::{EndedToken, TokenValue};
 use crate::stores::error::StoreError;
 use crate::stores::{TokenWrite, Truth};
-use crate::telemetry::chain::Chain;
 use crate::telemetry::metrics::{TOKEN_WRITE_GROUPS, TOKEN_WRITES};
 
 /// How often in a row nothing of a batch can be done, because other writes came first, before it
@@ -47,17 +47,18 @@ impl Drop for StartOver<'_> {
 }
 
 impl Flight {
-    /// Carries out the jobs and answers each.
-    pub(super) async fn run(&self, mut jobs: Vec<Job>) {
+    /// Carries out the jobs and answers each. Gives what is to be noted of their ends.
+    pub(super) async fn run(&self, mut jobs: Vec<Job>) -> Settlement {
         let _starts_over = StartOver(&self.caches);
+        let mut settlement = Settlement::default();
         let mut fruitless = 0;
         while fruitless < FRUITLESS_ATTEMPTS {
             jobs.retain(|job| !job.is_stale());
             if jobs.is_empty() {
-                return;
+                return settlement;
             }
             let before = jobs.len();
-            jobs = self.attempt(jobs).await;
+            jobs = self.attempt(jobs, &mut settlement).await;
             fruitless = if jobs.len() < before {
                 0
             } else {
@@ -65,10 +66,11 @@ impl Flight {
             };
         }
         answer_all(jobs, &unfinished());
+        settlement
     }
 
     // Answers the jobs that could be done or refused, and gives back those to decide anew.
-    async fn attempt(&self, jobs: Vec<Job>) -> Vec<Job> {
+    async fn attempt(&self, jobs: Vec<Job>, settlement: &mut Settlement) -> Vec<Job> {
         let found = match Found::read(&self.truth, &jobs).await {
             Ok(found) => found,
             Err(error) => {
@@ -100,7 +102,7 @@ impl Flight {
         let lost: Vec<Plan> = lost.into_iter().map(|(plan, _)| plan).collect();
         // A write that is told as not done may have been done and replaced by another since.
         self.forget_ended(&lost).await;
-        self.publish(done.into_iter().map(|(plan, _)| plan).collect())
+        self.publish(done.into_iter().map(|(plan, _)| plan).collect(), settlement)
             .await;
         lost.into_iter().map(|plan| plan.job).collect()
     }
@@ -132,17 +134,15 @@ impl Flight {
     }
 
     // Brings the fast copy up to date with what was written, then answers.
-    async fn publish(&self, plans: Vec<Plan>) {
+    async fn publish(&self, plans: Vec<Plan>, settlement: &mut Settlement) {
         let published = join_all(plans.iter().map(|plan| self.publish_one(plan))).await;
-        let settled = self.settle(&plans, &published);
         if self.caches.has_redis() {
-            future::join(self.withdraw_ended(&plans), settled).await;
-        } else {
-            settled.await;
+            self.withdraw_ended(&plans).await;
         }
         let now = self.clock.now();
         for (plan, published) in plans.into_iter().zip(published) {
-            plan.job.answer(match plan.step {
+            let unsettled = Unsettled::of(&plan, published.is_ok());
+            let is_taken = plan.job.answer(match plan.step {
                 Step::Refuse(error) => Err(error.into()),
                 Step::Repeat(pair) => Ok(Some(issued(&pair.record, now))),
                 // The truth has the pair. Redis is brought up to date before it is trusted again.
@@ -153,26 +153,7 @@ impl Flight {
                     Ok(()) => published.map(|()| None),
                 },
             });
-        }
-    }
-
-    // Takes the marks off the ends that were carried out. This side of the answer, so that a repeat
-    // long after it is not taken for one that nobody answered.
-    async fn settle(&self, plans: &[Plan], published: &[Result<(), IssueError>]) {
-        let mut told = Vec::new();
-        let mut answered = Vec::new();
-        for (plan, published) in plans.iter().zip(published) {
-            let ended = plan.step.publication().map_or(Vec::new(), |own| own.delete);
-            if published.is_ok() {
-                told.extend(ended.iter().cloned());
-            }
-            // The client may come once more for a pair that it did not get.
-            if plan.job.is_awaited() && !matches!(plan.step, Step::Repeat(_)) {
-                answered.extend(ended);
-            }
-        }
-        if let Err(error) = self.truth.tokens.settle_ends(&answered, &told).await {
-            tracing::debug!(error = %Chain(&error), "ends stay marked");
+            settlement.add(unsettled, is_taken);
         }
     }
 
@@ -245,6 +226,6 @@ impl Flight {
 
 fn answer_all(jobs: impl IntoIterator<Item = Job>, error: &IssueError) {
     for job in jobs {
-        job.answer(Err(error.clone()));
+        let _whether_or_not_taken = job.answer(Err(error.clone()));
     }
 }

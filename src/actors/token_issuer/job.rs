@@ -28,15 +28,6 @@ pub(super) enum Job {
 }
 
 impl Job {
-    /// Whether somebody waits for the answer.
-    pub(super) fn is_awaited(&self) -> bool {
-        match self {
-            Self::Issue(call) => call.is_awaited(),
-            Self::Rotate(call) => call.is_awaited(),
-            Self::Revoke(call) => call.is_awaited(),
-        }
-    }
-
     /// Whether it is to be dropped unbegun.
     pub(super) fn is_stale(&self) -> bool {
         match self {
@@ -46,8 +37,8 @@ impl Job {
         }
     }
 
-    /// Answers it.
-    pub(super) fn answer(self, answer: Result<Option<IssuedTokens>, IssueError>) {
+    /// Answers it, and tells whether the answer was taken.
+    pub(super) fn answer(self, answer: Result<Option<IssuedTokens>, IssueError>) -> bool {
         match self {
             Self::Issue(call) => call.answer(answer.and_then(|some| some.ok_or_else(unfinished))),
             Self::Rotate(call) => call.answer(answer.and_then(|some| some.ok_or_else(unfinished))),

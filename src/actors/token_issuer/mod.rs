@@ -10,11 +10,13 @@ mod flight;
 mod found;
 mod job;
 mod plan;
+mod settlement;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
 
 use super::batch::{Batch, Landed, launch};
 use super::handle::{AskError, Handle, within};
@@ -227,6 +229,7 @@ impl TokenIssuer {
 enum TokenIssuerMessage {
     Job(Job),
     Landed(Landed<()>),
+    Settled(Landed<()>),
 }
 
 impl Kind for TokenIssuerMessage {
@@ -236,6 +239,7 @@ impl Kind for TokenIssuerMessage {
             Self::Job(Job::Rotate(_)) => "rotate",
             Self::Job(Job::Revoke(_)) => "revoke",
             Self::Landed(_) => "landed",
+            Self::Settled(_) => "settled",
         }
     }
 }
@@ -273,6 +277,7 @@ impl Actor for TokenIssuerActor {
         match message {
             TokenIssuerMessage::Job(job) => state.jobs.push(job),
             TokenIssuerMessage::Landed(landed) => state.jobs.land(landed)?,
+            TokenIssuerMessage::Settled(settled) => settled.outcome()?,
         }
         state.take_off(myself);
         Ok(())
@@ -281,13 +286,22 @@ impl Actor for TokenIssuerActor {
 
 impl State {
     fn take_off(&mut self, myself: ActorRef<TokenIssuerMessage>) {
-        if let Some(jobs) = self.jobs.take_off(usize::MAX) {
-            let flight = self.flight.clone();
-            launch(
-                myself,
-                async move { flight.run(jobs).await },
-                TokenIssuerMessage::Landed,
-            );
-        }
+        let Some(jobs) = self.jobs.take_off(usize::MAX) else {
+            return;
+        };
+        let (flight, truth) = (self.flight.clone(), self.flight.truth.clone());
+        let (settlement, settled) = oneshot::channel();
+        let round = async move {
+            let _nobody_waits_after_a_panic = settlement.send(flight.run(jobs).await);
+        };
+        launch(myself.clone(), round, TokenIssuerMessage::Landed);
+        // Beside the next round, which does not wait for it. Few are in the air: what has ends to
+        // note has just been written by the same store.
+        let note = async move {
+            if let Ok(settlement) = settled.await {
+                settlement.note(&truth).await;
+            }
+        };
+        launch(myself, note, TokenIssuerMessage::Settled);
     }
 }

@@ -65,6 +65,7 @@ const MESSAGES: &[(&str, &str, Deed)] = &[
     ("token_issuer", "rotate", Deed::Refresh),
     ("token_issuer", "revoke", Deed::Revoke),
     ("token_issuer", "landed", Deed::Login),
+    ("token_issuer", "settled", Deed::Refresh),
     ("management", "is_verified", Deed::List),
     ("management", "verified", Deed::List),
 ];
@@ -85,6 +86,7 @@ const FLIGHTS: &[(&str, &str, Deed, usize)] = &[
     ("token_issuer", "Landed", Deed::Login, STEPS),
     ("token_issuer", "Landed", Deed::Refresh, STEPS),
     ("token_issuer", "Landed", Deed::Revoke, STEPS),
+    ("token_issuer", "Settled", Deed::Refresh, 2),
 ];
 
 /// One panic.

@@ -1,6 +1,7 @@
 //! MongoDB is away, slow, silent, elects a primary or refuses: what needs the truth is told to come
 //! again, and comes through when it does; nobody loses a session, and nobody is let in.
 
+mod answered;
 mod elections;
 mod fail_point;
 mod faults;

@@ -34,6 +34,7 @@ async fn a_refresh_is_repeated_for_ten_seconds_and_reuse_ends_its_family_alone_w
     }
     let rotated = Instant::now();
     let successors = join_all(spent.iter().map(|pair| refresh(&several, pair))).await;
+    several.is_noted().await;
     several.crash().await;
     // Within ten seconds each gets what it got.
     while rotated.elapsed() < BEFORE {

@@ -7,12 +7,15 @@ mod heard;
 mod lost_answer;
 mod parallel;
 
+use mongodb::bson::{Document, doc};
+use mongodb::{Client, Database};
 use redis::aio::MultiplexedConnection;
+use tokio::time::{Instant, sleep};
 
 use crate::history::entry::{Pair, pair};
 use crate::history::recorder::username;
 use crate::support::app::Answer;
-use crate::support::process::PATIENCE;
+use crate::support::process::{PATIENCE, PAUSE};
 use crate::support::served::{Served, shared_settings};
 
 /// Servers that share their stores, a client and some users.
@@ -21,25 +24,29 @@ struct Several {
     client_id: String,
     /// A program that reads Redis itself.
     reader: MultiplexedConnection,
+    /// The truth, as MongoDB has it.
+    database: Database,
 }
 
 impl Several {
     async fn start(servers: usize, users: usize) -> Self {
-        let settings = shared_settings().await;
+        Self::start_on(&shared_settings().await, servers, users).await
+    }
+
+    async fn start_on(settings: &[(&str, String)], servers: usize, users: usize) -> Self {
         let mut started = Vec::new();
         for _ in 0..servers {
-            started.push(Served::start(&settings).await);
+            started.push(Served::start(settings).await);
         }
         let api = &started[0].api;
         for user in 0..users {
             api.add_user(&username(user)).await;
         }
-        let (_, redis) = settings
-            .iter()
-            .find(|(key, _)| *key == "SENTINEL_REDIS_URL")
-            .unwrap();
-        let redis = redis::Client::open(redis.as_str()).unwrap();
+        let redis = redis::Client::open(value(settings, "SENTINEL_REDIS_URL")).unwrap();
+        let mongo = Client::with_uri_str(value(settings, "SENTINEL_MONGO_URI"));
+        let name = value(settings, "SENTINEL_MONGO_DBNAME");
         Self {
+            database: mongo.await.unwrap().database(name),
             client_id: api.add_client().await,
             reader: redis.get_multiplexed_async_connection().await.unwrap(),
             servers: started,
@@ -87,6 +94,22 @@ impl Several {
             .unwrap()
     }
 
+    /// Waits until the truth has noted that every rotation was answered. Nobody waits for it, and a
+    /// server that is killed before may be asked again for an hour.
+    async fn is_noted(&self) {
+        let ends = self.database.collection::<Document>("ended_tokens");
+        let deadline = Instant::now() + PATIENCE;
+        while ends
+            .count_documents(doc! { "unanswered": true })
+            .await
+            .unwrap()
+            > 0
+        {
+            assert!(Instant::now() < deadline, "it is never noted");
+            sleep(PAUSE).await;
+        }
+    }
+
     /// Kills the servers, empties Redis, and starts the servers again.
     async fn crash(&mut self) {
         for server in &mut self.servers {
@@ -103,4 +126,9 @@ impl Several {
             server.becomes("ready", PATIENCE).await;
         }
     }
+}
+
+fn value<'s>(settings: &'s [(&str, String)], name: &str) -> &'s str {
+    let (_, value) = settings.iter().find(|(key, _)| *key == name).unwrap();
+    value
 }
