@@ -181,7 +181,8 @@ pub trait TokenStore: Send + Sync {
     ) -> Result<Vec<Option<EndedToken>>, StoreError>;
 
     /// Notes of remembered ends that their callers were `answered`, and that the fast copy was
-    /// told (`published`); each is named by its access token. A note may be lost in a crash.
+    /// told (`published`); each is named by its access token. A note of the second kind alone may
+    /// be lost in a crash.
     async fn settle_ends(
         &self,
         answered: &[TokenValue],

@@ -165,8 +165,13 @@ impl TokenStore for EmbeddedStore {
         published: &[TokenValue],
     ) -> Result<(), StoreError> {
         let (answered, published): (Arc<[_]>, Arc<[_]>) = (answered.into(), published.into());
-        // A mark that comes back in a crash does no harm, so nothing is synced for it.
-        self.transact_with(Durability::None, move |transaction| {
+        // That the fast copy was told may come to be forgotten: it is told again.
+        let durability = if answered.is_empty() {
+            Durability::None
+        } else {
+            Durability::Immediate
+        };
+        self.transact_with(durability, move |transaction| {
             let mut tables = EndTables::open(transaction)?;
             for token in &*answered {
                 tables.mark(token, |row| row.is_unanswered = false)?;

@@ -10,6 +10,7 @@
 mod clients;
 mod connect;
 mod documents;
+mod ends;
 mod grouped;
 mod indexes;
 mod secrets;

@@ -1,4 +1,5 @@
-//! The collections `tokens` and `ended_tokens`: finding. Writing is in `token_writes`.
+//! The collections `tokens` and `ended_tokens`: finding. Writing is in `token_writes`, what became of
+//! ends in `ends`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -159,17 +160,7 @@ impl TokenStore for MongoStore {
         answered: &[TokenValue],
         published: &[TokenValue],
     ) -> Result<(), StoreError> {
-        let updates = token::settle(answered, published);
-        if updates.is_empty() {
-            return Ok(());
-        }
-        // A mark that comes back in a crash does no harm, so the journal is not waited for.
-        let command = doc! {
-            "update": "ended_tokens", "updates": updates, "ordered": false,
-            "writeConcern": { "w": 1, "j": false },
-        };
-        within_deadline(self.database.run_command(command)).await?;
-        Ok(())
+        self.settle(answered, published).await
     }
 
     async fn list_ends(

@@ -464,6 +464,20 @@ async fn the_first_memory_of_an_end_stays() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_noted_is_in_the_file() {
+    let store = Opened::new();
+    let tokens = &store.truth.tokens;
+    tokens.remember_ends(&[store.end(1, 6)]).await.unwrap();
+    tokens.settle_ends(&[token('a', 1)], &[]).await.unwrap();
+    // What a process that is killed now would leave.
+    let copy = store.folder.path().join("copy.redb");
+    fs::copy(store.path(), &copy).unwrap();
+    let left = open(&copy, &store.clock).unwrap();
+    let ends = left.tokens.find_ends(&[token('r', 1)]).await.unwrap();
+    assert!(ends[0].as_ref().unwrap().is_answered);
+}
+
+#[tokio::test]
 async fn memories_are_forgotten_by_later_writes() {
     let store = Opened::new();
     let tokens = &store.truth.tokens;
