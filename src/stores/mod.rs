@@ -189,6 +189,11 @@ pub trait TokenStore: Send + Sync {
         published: &[TokenValue],
     ) -> Result<(), StoreError>;
 
+    /// Makes certain that what is read after this shows all that was acknowledged before it, also
+    /// by another server of the store: fails where that cannot be told. It costs a write; without
+    /// it a read may be behind while the store changes its primary.
+    async fn confirm(&self) -> Result<(), StoreError>;
+
     /// Up to `limit` remembered ends of access tokens that had not expired by `now`, ordered by
     /// that expiry and the token, those after `after`. An end is remembered before it happens, so
     /// a live token may be among them.

@@ -3,16 +3,17 @@
 //!
 //! An end is remembered before it happens, so a crash in between never leaves a token in Redis
 //! whose end nobody knows. A write whose condition no longer held is decided anew on what is
-//! there now.
+//! there now. What is to be refused or told as done because it was not found is looked up once more,
+//! after the truth has confirmed that it is not behind.
 
-use futures_util::future::join_all;
+use futures_util::future::{self, join_all};
 use time::OffsetDateTime;
 
 use super::IssueError;
 use super::found::Found;
 use super::job::{Job, unfinished};
-use super::plan::{Decider, Plan, Step, issued};
-use super::request::TokenPolicy;
+use super::plan::{Decider, Plan, Step};
+use super::request::{IssuedTokens, TokenPolicy};
 use super::settlement::{Settlement, Unsettled};
 use crate::actors::token_cache::TokenCache;
 use crate::clock::Clock;
@@ -34,6 +35,14 @@ pub(super) struct Flight {
     pub(super) policy: TokenPolicy,
 }
 
+/// What a round has come to so far.
+#[derive(Default)]
+struct Progress {
+    settlement: Settlement,
+    /// Whether the truth has confirmed since the round began that it is not behind.
+    is_confirmed: bool,
+}
+
 /// A round that panics may have written ends to the truth and not published them. Nobody knows
 /// which, so the fast copy carries out all of them before it is trusted again.
 struct StartOver<'a>(&'a TokenCache);
@@ -50,15 +59,15 @@ impl Flight {
     /// Carries out the jobs and answers each. Gives what is to be noted of their ends.
     pub(super) async fn run(&self, mut jobs: Vec<Job>) -> Settlement {
         let _starts_over = StartOver(&self.caches);
-        let mut settlement = Settlement::default();
+        let mut progress = Progress::default();
         let mut fruitless = 0;
         while fruitless < FRUITLESS_ATTEMPTS {
             jobs.retain(|job| !job.is_stale());
             if jobs.is_empty() {
-                return settlement;
+                return progress.settlement;
             }
             let before = jobs.len();
-            jobs = self.attempt(jobs, &mut settlement).await;
+            jobs = self.attempt(jobs, &mut progress).await;
             fruitless = if jobs.len() < before {
                 0
             } else {
@@ -66,11 +75,11 @@ impl Flight {
             };
         }
         answer_all(jobs, &unfinished());
-        settlement
+        progress.settlement
     }
 
     // Answers the jobs that could be done or refused, and gives back those to decide anew.
-    async fn attempt(&self, jobs: Vec<Job>, settlement: &mut Settlement) -> Vec<Job> {
+    async fn attempt(&self, jobs: Vec<Job>, progress: &mut Progress) -> Vec<Job> {
         let found = match Found::read(&self.truth, &jobs).await {
             Ok(found) => found,
             Err(error) => {
@@ -83,11 +92,44 @@ impl Flight {
             policy: self.policy,
             now: self.clock.now(),
         };
-        let plans: Vec<Plan> = jobs
-            .into_iter()
-            .map(|job| decider.plan(job, &found))
-            .collect();
-        let done = match self.write(&plans, decider.now).await {
+        let is_confirmed = progress.is_confirmed;
+        let plans = jobs.into_iter().map(|job| decider.plan(job, &found));
+        let (doubtful, certain): (Vec<_>, Vec<_>) =
+            plans.partition(|plan| !is_confirmed && plan.step.rests_on_absence());
+        let doubtful = doubtful.into_iter().map(|plan| plan.job).collect();
+        let (lost, confirmed) = future::join(
+            self.carry_out(certain, decider.now, &mut progress.settlement),
+            self.confirm(doubtful),
+        )
+        .await;
+        progress.is_confirmed |= !confirmed.is_empty();
+        lost.into_iter().chain(confirmed).collect()
+    }
+
+    // A primary that was deposed and does not know it yet finds nothing of what its successor wrote.
+    // Gives back the jobs if what is read from now on is no older than they are.
+    async fn confirm(&self, jobs: Vec<Job>) -> Vec<Job> {
+        if jobs.is_empty() {
+            return jobs;
+        }
+        match self.truth.tokens.confirm().await {
+            Ok(()) => jobs,
+            Err(error) => {
+                self.withdraw_revoked(&jobs).await;
+                answer_all(jobs, &error.into());
+                Vec::new()
+            }
+        }
+    }
+
+    // Answers those of these plans that could be carried out, and gives back the jobs of the others.
+    async fn carry_out(
+        &self,
+        plans: Vec<Plan>,
+        now: OffsetDateTime,
+        settlement: &mut Settlement,
+    ) -> Vec<Job> {
+        let done = match self.write(&plans, now).await {
             Ok(done) => done,
             Err(error) => {
                 self.forget_ended(&plans).await;
@@ -144,9 +186,9 @@ impl Flight {
             let unsettled = Unsettled::of(&plan, published.is_ok());
             let is_taken = plan.job.answer(match plan.step {
                 Step::Refuse(error) => Err(error.into()),
-                Step::Repeat(pair) => Ok(Some(issued(&pair.record, now))),
+                Step::Repeat(pair) => Ok(Some(IssuedTokens::of(&pair.record, now))),
                 // The truth has the pair. Redis is brought up to date before it is trusted again.
-                Step::Put(put) => Ok(Some(issued(&put.record, put.record.issued_at))),
+                Step::Put(put) => Ok(Some(IssuedTokens::of(&put.record, put.record.issued_at))),
                 // Who is refused is so whatever Redis did: the truth has the end.
                 Step::End { answer, .. } => match answer {
                     Err(refused) => Err(IssueError::Rejected(refused)),

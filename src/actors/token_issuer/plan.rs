@@ -1,12 +1,10 @@
 //! What is to become of each job, decided on what was found: no I/O.
 
-use std::time::Duration;
-
 use time::OffsetDateTime;
 
 use super::found::Found;
 use super::job::{Issue, Job};
-use super::request::{IssuedTokens, TokenPolicy};
+use super::request::TokenPolicy;
 use crate::crypto::random;
 use crate::domain::error::GrantError;
 use crate::domain::grant::refresh_token::{self, Decision, RefreshTokenRequest};
@@ -167,6 +165,16 @@ impl Step {
         }
     }
 
+    /// Whether something is refused or told as done because it was not found: nothing is written,
+    /// so no majority of the truth has confirmed it.
+    pub(super) fn rests_on_absence(&self) -> bool {
+        match self {
+            Self::Refuse(error) => matches!(error, GrantError::InvalidGrant),
+            Self::End { ended, .. } => ended.is_empty(),
+            Self::Put(_) | Self::Repeat(_) => false,
+        }
+    }
+
     /// The record that the fast copy is told of.
     pub(super) fn told(&self) -> Option<&TokenRecord> {
         match self {
@@ -273,16 +281,5 @@ fn revoke(token: &TokenValue, found: &Found) -> Step {
         ended,
         token,
         answer: Ok(()),
-    }
-}
-
-/// The answer that tells of a record.
-pub(super) fn issued(record: &TokenRecord, now: OffsetDateTime) -> IssuedTokens {
-    IssuedTokens {
-        access_token: record.access_token.clone(),
-        refresh_token: record.refresh_token.clone(),
-        expires_at: record.expires_at,
-        expires_in: Duration::try_from(record.expires_at - now).unwrap_or_default(),
-        scope: record.scope.clone(),
     }
 }

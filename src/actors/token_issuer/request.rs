@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::domain::client::{ClientId, SecretHash};
 use crate::domain::network::Network;
 use crate::domain::scope::Scope;
-use crate::domain::token::TokenValue;
+use crate::domain::token::{TokenRecord, TokenValue};
 use crate::domain::user::Password;
 
 /// How a client named itself, and by which secret it authenticates (RFC 6749 §2.3).
@@ -55,6 +55,19 @@ pub struct IssuedTokens {
     pub expires_in: Duration,
     /// What it allows.
     pub scope: Scope,
+}
+
+impl IssuedTokens {
+    /// The answer that tells of a record.
+    pub(super) fn of(record: &TokenRecord, now: OffsetDateTime) -> Self {
+        Self {
+            access_token: record.access_token.clone(),
+            refresh_token: record.refresh_token.clone(),
+            expires_at: record.expires_at,
+            expires_in: Duration::try_from(record.expires_at - now).unwrap_or_default(),
+            scope: record.scope.clone(),
+        }
+    }
 }
 
 /// How long tokens live.

@@ -135,9 +135,9 @@ fn apply(settings: &MongoSettings, options: &mut ClientOptions) {
     // deposed and does not know it yet may still answer such a read with what was true before; for
     // that it must be cut off from the majority and reachable for us. No write follows from it,
     // since a majority refuses to confirm it; the driver turns away from it as soon as it sees its
-    // successor; and after the election timeout it steps down by itself. A linearizable read would
-    // close this gap for the price of a majority write for each look-up, and a single server
-    // refuses it.
+    // successor; and after the election timeout it steps down by itself. A linearizable read closes
+    // this gap for the price of a majority write: it is made where a refresh or a revocation would
+    // be decided on what was not found (`confirm_primary`), and not for each look-up.
     options.read_concern = Some(ReadConcern::majority());
     // A single server acknowledges before the journal unless told otherwise.
     let write_concern = WriteConcern::builder()

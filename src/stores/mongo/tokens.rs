@@ -163,6 +163,10 @@ impl TokenStore for MongoStore {
         self.settle(answered, published).await
     }
 
+    async fn confirm(&self) -> Result<(), StoreError> {
+        self.confirm_primary().await
+    }
+
     async fn list_ends(
         &self,
         which: Ends,

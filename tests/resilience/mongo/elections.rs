@@ -63,6 +63,39 @@ async fn a_refresh_that_was_rolled_back_costs_nothing() {
     assert_eq!(next.status, 200, "{}", next.body);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_lost_its_majority_refuses_no_refresh_and_tells_no_revocation_as_done() {
+    let mut set = ReplicaSet::start().await;
+    let app = spawn_app_with(&[("SENTINEL_MONGO_URI", &set.uri())]).await;
+    // Its successor may have issued it.
+    let token = "unknown0unknown0unknown0unknow";
+    assert_eq!(app.refresh(token).await.error(), "invalid_grant");
+    assert_eq!(app.revoke(token).await.status, 204);
+    let primary = set.primary().await;
+    let others = [(primary + 1) % 3, (primary + 2) % 3];
+    for other in others {
+        set.signal(other, "STOP");
+    }
+    // For a second yet it believes that it is the primary.
+    let asked = Instant::now();
+    let (refresh, revocation) = tokio::join!(app.refresh(token), app.revoke(token));
+    let took = asked.elapsed();
+    for other in others {
+        set.signal(other, "CONT");
+    }
+    check_unavailable_within(&refresh, took, DEADLINE);
+    assert_eq!(revocation.status, 503, "{}", revocation.body);
+    set.primary().await;
+    let refusal = loop {
+        let answer = app.refresh(token).await;
+        if answer.status != 503 {
+            break answer;
+        }
+    };
+    assert_eq!(refusal.error(), "invalid_grant", "{}", refusal.body);
+    assert_eq!(app.revoke(token).await.status, 204);
+}
+
 async fn endure(fate: Fate) {
     let mut set = ReplicaSet::start().await;
     let app = spawn_app_with(&[("SENTINEL_MONGO_URI", &set.uri())]).await;

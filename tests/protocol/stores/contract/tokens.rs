@@ -205,6 +205,7 @@ pub(super) async fn nothing_asked_is_nothing_answered(truth: &Truth) {
     assert!(truth.tokens.write(&[]).await.unwrap().is_empty());
     truth.tokens.remember_ends(&[]).await.unwrap();
     truth.tokens.settle_ends(&[], &[]).await.unwrap();
+    truth.tokens.confirm().await.unwrap();
     truth.tokens.ping().await.unwrap();
 }
 
