@@ -189,6 +189,12 @@ pub trait TokenStore: Send + Sync {
         published: &[TokenValue],
     ) -> Result<(), StoreError>;
 
+    /// The remembered ends of these families of which the fast copy may not have been told.
+    async fn find_unpublished_ends(
+        &self,
+        families: &[FamilyId],
+    ) -> Result<Vec<EndedToken>, StoreError>;
+
     /// Makes certain that what is read after this shows all that was acknowledged before it, also
     /// by another server of the store: fails where that cannot be told. It costs a write; without
     /// it a read may be behind while the store changes its primary.

@@ -80,7 +80,7 @@ impl Flight {
 
     // Answers the jobs that could be done or refused, and gives back those to decide anew.
     async fn attempt(&self, jobs: Vec<Job>, progress: &mut Progress) -> Vec<Job> {
-        let found = match Found::read(&self.truth, &jobs).await {
+        let found = match self.look_up(&jobs).await {
             Ok(found) => found,
             Err(error) => {
                 self.withdraw_revoked(&jobs).await;
@@ -104,6 +104,14 @@ impl Flight {
         .await;
         progress.is_confirmed |= !confirmed.is_empty();
         lost.into_iter().chain(confirmed).collect()
+    }
+
+    async fn look_up(&self, jobs: &[Job]) -> Result<Found, StoreError> {
+        let mut found = Found::read(&self.truth, jobs).await?;
+        if self.caches.has_redis() {
+            found.read_unpublished(&self.truth).await?;
+        }
+        Ok(found)
     }
 
     // A primary that was deposed and does not know it yet finds nothing of what its successor wrote.
@@ -205,8 +213,7 @@ impl Flight {
         }
         match &plan.step {
             Step::Repeat(pair) => self.caches.put_back(&pair.record.access_token).await,
-            // Of a family that is gone nobody knows which access tokens Redis has yet. A Redis that
-            // is trusted has lost them.
+            // A Redis that is not trusted may have any access token of a family that is gone.
             Step::End { ended, .. } if ended.is_empty() && !self.caches.is_connected() => {
                 return Err(unfinished());
             }

@@ -17,6 +17,8 @@ pub(super) struct Found {
     /// By refresh token, for those that are no record's present one.
     pub(super) ends: HashMap<TokenValue, EndedToken>,
     pub(super) families: HashMap<FamilyId, Vec<TokenRecord>>,
+    /// Access tokens of families that are gone, which Redis may have yet.
+    unpublished: HashMap<FamilyId, Vec<TokenValue>>,
     pub(super) users: HashMap<UserId, GrantUser>,
 }
 
@@ -87,8 +89,29 @@ impl Found {
             by_refresh,
             ends,
             families,
+            unpublished: HashMap::new(),
             users,
         })
+    }
+
+    /// Reads which ends of the families that are gone Redis may not have been told: the server that
+    /// ended them had none.
+    pub(super) async fn read_unpublished(&mut self, truth: &Truth) -> Result<(), StoreError> {
+        let named = self.ends.values().map(|end| end.family);
+        let gone: HashSet<FamilyId> = named
+            .filter(|family| !self.families.contains_key(family))
+            .collect();
+        let gone: Vec<FamilyId> = gone.into_iter().collect();
+        for end in truth.tokens.find_unpublished_ends(&gone).await? {
+            let of_family = self.unpublished.entry(end.family).or_default();
+            of_family.push(end.access_token);
+        }
+        Ok(())
+    }
+
+    /// Those access tokens of a family that is gone.
+    pub(super) fn unpublished_of(&self, family: FamilyId) -> Vec<TokenValue> {
+        self.unpublished.get(&family).cloned().unwrap_or_default()
     }
 }
 

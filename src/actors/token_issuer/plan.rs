@@ -28,10 +28,12 @@ pub(super) enum Step {
     /// Answer with a pair that was written before, whose answer was lost. Redis may not have been
     /// told of it, nor that the access token it replaced has ended.
     Repeat(Box<Put>),
-    /// End these pairs; then answer so. The token itself goes from Redis in any case.
+    /// End these pairs; then answer so. The token itself goes from Redis in any case, and what
+    /// another server ended before without being able to tell Redis.
     End {
         ended: Vec<TokenRecord>,
         token: TokenValue,
+        unpublished: Vec<TokenValue>,
         answer: Result<(), GrantError>,
     },
 }
@@ -161,6 +163,7 @@ impl Step {
         Self::End {
             ended,
             token,
+            unpublished: found.unpublished_of(family),
             answer: Err(GrantError::InvalidGrant),
         }
     }
@@ -219,10 +222,17 @@ impl Step {
                 set: None,
                 delete: pair.record.replaced.iter().cloned().collect(),
             }),
-            Self::End { ended, token, .. } => {
+            Self::End {
+                ended,
+                token,
+                unpublished,
+                ..
+            } => {
                 let mut delete: Vec<TokenValue> = ended.iter().flat_map(dead_with).collect();
-                if !delete.contains(token) {
-                    delete.push(token.clone());
+                for token in unpublished.iter().chain([token]) {
+                    if !delete.contains(token) {
+                        delete.push(token.clone());
+                    }
                 }
                 Some(Publication { set: None, delete })
             }
@@ -280,6 +290,7 @@ fn revoke(token: &TokenValue, found: &Found) -> Step {
     Step::End {
         ended,
         token,
+        unpublished: family.map_or(Vec::new(), |family| found.unpublished_of(family)),
         answer: Ok(()),
     }
 }

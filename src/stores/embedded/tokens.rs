@@ -184,6 +184,26 @@ impl TokenStore for EmbeddedStore {
         .await
     }
 
+    // Asked for a Redis, as `list_live`.
+    async fn find_unpublished_ends(
+        &self,
+        families: &[FamilyId],
+    ) -> Result<Vec<EndedToken>, StoreError> {
+        let families: Arc<[FamilyId]> = families.into();
+        self.scan(move |transaction| {
+            let mut found = Vec::new();
+            for entry in transaction.open_table(ENDED)?.iter()? {
+                let (access_token, row) = entry?;
+                let end = read_end(access_token.value(), row.value())?;
+                if families.contains(&end.family) && !end.is_published {
+                    found.push(end);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     // There is one file and one process.
     async fn confirm(&self) -> Result<(), StoreError> {
         Ok(())

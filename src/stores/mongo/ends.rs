@@ -1,14 +1,18 @@
-//! The collection `ended_tokens`: what became of the ends, and whether what was not found can be
-//! believed.
+//! The collection `ended_tokens`: what became of the ends, which are still to be carried out, and
+//! whether what was not found can be believed.
 
 use mongodb::bson::doc;
-use mongodb::options::ReadConcern;
+use mongodb::bson::oid::ObjectId;
+use mongodb::options::{Hint, ReadConcern};
+use time::OffsetDateTime;
 
-use crate::domain::token::TokenValue;
+use crate::domain::token::{EndedToken, FamilyId, TokenValue};
+use crate::stores::Ends;
 use crate::stores::error::StoreError;
 
-use super::documents::token;
-use super::{MongoStore, WRITE_TIMEOUT, error_code, within_deadline};
+use super::documents::{date, object_id, token};
+use super::grouped::MOST_WRITES;
+use super::{MongoStore, WRITE_TIMEOUT, all_documents, error_code, one_batch, within_deadline};
 
 /// What a server says that is of no replica set.
 const NOT_A_REPLICA_SET: i32 = 123;
@@ -37,6 +41,21 @@ impl MongoStore {
         Ok(())
     }
 
+    /// The ends of these families that Redis may not have been told.
+    pub(super) async fn unpublished_of(
+        &self,
+        families: &[FamilyId],
+    ) -> Result<Vec<EndedToken>, StoreError> {
+        if families.is_empty() {
+            return Ok(Vec::new());
+        }
+        let families: Vec<ObjectId> = families.iter().copied().map(object_id).collect();
+        let filter = doc! { token::UNPUBLISHED: true, "family": { "$in": families } };
+        let find = self.ended_tokens.find(filter);
+        let documents = all_documents(find.batch_size(one_batch(MOST_WRITES))).await?;
+        Ok(documents.iter().filter_map(token::read_end).collect())
+    }
+
     /// Lets a majority confirm the primary, and thereby what is read from now on.
     //
     // A write that changes nothing would not do: it waits for the last entry of the log, which a
@@ -56,5 +75,37 @@ impl MongoStore {
             }
         });
         confirmed.await
+    }
+
+    /// A page of the ends, in the order of their expiry.
+    pub(super) async fn ends_after(
+        &self,
+        which: Ends,
+        now: OffsetDateTime,
+        after: Option<&EndedToken>,
+        limit: usize,
+    ) -> Result<Vec<EndedToken>, StoreError> {
+        let mut filter = match after {
+            None => doc! { "expires": { "$gt": date(now) } },
+            Some(end) => {
+                let expires = date(end.access_expires_at);
+                let token = end.access_token.expose();
+                doc! { "$or": [
+                    { "expires": { "$gt": expires } },
+                    { "expires": expires, "_id": { "$gt": token } },
+                ] }
+            }
+        };
+        let mut order = doc! { "expires": 1, "_id": 1 };
+        if which == Ends::Unpublished {
+            filter.insert(token::UNPUBLISHED, true);
+            order = token::unpublished_in_order();
+        }
+        // Else the server may look for unpublished ones among all, and read each.
+        let find = self.ended_tokens.find(filter).sort(order.clone());
+        let find = find.hint(Hint::Keys(order));
+        let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
+        let documents = all_documents(find.batch_size(one_batch(limit))).await?;
+        Ok(documents.iter().filter_map(token::read_end).collect())
     }
 }

@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use futures_util::future;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
-use mongodb::options::Hint;
 use time::OffsetDateTime;
 
 use crate::domain::client::ClientId;
@@ -163,6 +162,13 @@ impl TokenStore for MongoStore {
         self.settle(answered, published).await
     }
 
+    async fn find_unpublished_ends(
+        &self,
+        families: &[FamilyId],
+    ) -> Result<Vec<EndedToken>, StoreError> {
+        self.unpublished_of(families).await
+    }
+
     async fn confirm(&self) -> Result<(), StoreError> {
         self.confirm_primary().await
     }
@@ -174,28 +180,7 @@ impl TokenStore for MongoStore {
         after: Option<&EndedToken>,
         limit: usize,
     ) -> Result<Vec<EndedToken>, StoreError> {
-        let mut filter = match after {
-            None => doc! { "expires": { "$gt": date(now) } },
-            Some(end) => {
-                let expires = date(end.access_expires_at);
-                let token = end.access_token.expose();
-                doc! { "$or": [
-                    { "expires": { "$gt": expires } },
-                    { "expires": expires, "_id": { "$gt": token } },
-                ] }
-            }
-        };
-        let mut order = doc! { "expires": 1, "_id": 1 };
-        if which == Ends::Unpublished {
-            filter.insert(token::UNPUBLISHED, true);
-            order = token::unpublished_in_order();
-        }
-        // Else the server may look for unpublished ones among all, and read each.
-        let find = self.ended_tokens.find(filter).sort(order.clone());
-        let find = find.hint(Hint::Keys(order));
-        let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
-        let documents = all_documents(find.batch_size(one_batch(limit))).await?;
-        Ok(documents.iter().filter_map(token::read_end).collect())
+        self.ends_after(which, now, after, limit).await
     }
 
     async fn list_live(

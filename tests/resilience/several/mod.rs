@@ -6,6 +6,7 @@ mod cut_off;
 mod heard;
 mod lost_answer;
 mod parallel;
+mod unpublished;
 
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Database};

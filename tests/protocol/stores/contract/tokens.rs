@@ -161,6 +161,13 @@ pub(super) async fn an_end_is_marked_until_it_is_settled(truth: &Truth) {
     let left = tokens.list_ends(Ends::Unpublished, now, None, 9).await;
     let left: Vec<_> = left.unwrap().into_iter().map(|e| e.access_token).collect();
     assert_eq!(left, [token(20)]);
+    let of_families = tokens.find_unpublished_ends(&[id(10), id(20)]).await;
+    let left: Vec<_> = of_families
+        .unwrap()
+        .into_iter()
+        .map(|e| e.access_token)
+        .collect();
+    assert_eq!(left, [token(20)]);
     let found = tokens.find_ends(&[token(1), token(11), token(21)]).await;
     let marks = found.unwrap().into_iter().flatten();
     let marks: Vec<_> = marks.map(|e| (e.is_answered, e.is_published)).collect();
@@ -205,6 +212,8 @@ pub(super) async fn nothing_asked_is_nothing_answered(truth: &Truth) {
     assert!(truth.tokens.write(&[]).await.unwrap().is_empty());
     truth.tokens.remember_ends(&[]).await.unwrap();
     truth.tokens.settle_ends(&[], &[]).await.unwrap();
+    let unpublished = truth.tokens.find_unpublished_ends(&[]).await;
+    assert!(unpublished.unwrap().is_empty());
     truth.tokens.confirm().await.unwrap();
     truth.tokens.ping().await.unwrap();
 }
