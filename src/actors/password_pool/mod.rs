@@ -108,6 +108,18 @@ impl PasswordPool {
         ))
     }
 
+    /// Refuses at once what [`PasswordPool::verify`] would refuse now, before anything is done for
+    /// it. That there is room is no promise.
+    ///
+    /// # Errors
+    /// [`PasswordPoolError::Overloaded`].
+    pub fn check_room(&self, requester: &Requester) -> Result<(), PasswordPoolError> {
+        if !self.workers.has_room(requester) {
+            return Err(self.handle.shed().into());
+        }
+        self.check_wait(requester)
+    }
+
     /// Compares a password with a stored hash. Without a hash, or with one that cannot be read,
     /// the same time is spent and the answer is no.
     ///

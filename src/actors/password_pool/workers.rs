@@ -77,6 +77,13 @@ impl Workers {
         Ok(workers)
     }
 
+    /// Whether one more job of this requester would be queued now.
+    pub(super) fn has_room(&self, requester: &Requester) -> bool {
+        let bench = &self.0;
+        let bound = bench.bound();
+        bench.waiting.load(Relaxed) < bound || bench.queue().jobs.has_room(requester, bound)
+    }
+
     /// How long one more job of this requester would wait for its digest.
     pub(super) fn wait(&self, requester: &Requester) -> Duration {
         let bench = &self.0;
@@ -91,8 +98,7 @@ impl Workers {
     pub(super) fn push(&self, requester: Requester, job: Job) {
         let bench = &self.0;
         let weight = 1 << job.cost(bench.policy.cost);
-        // What a free lane is about to take does not wait.
-        let bound = bench.policy.queue + bench.free_lanes();
+        let bound = bench.bound();
         let mut queue = bench.queue();
         if queue.jobs.len() >= bound {
             queue.search();
@@ -196,11 +202,11 @@ impl Bench {
         begun.finish(digest);
     }
 
-    /// How many more could be computed at once.
-    fn free_lanes(&self) -> usize {
+    /// How many may be queued: what a free lane is about to take does not wait.
+    fn bound(&self) -> usize {
         let each = self.policy.lanes_each();
         let free = |computing: &AtomicUsize| each.saturating_sub(computing.load(Relaxed));
-        self.computing.iter().map(free).sum()
+        self.policy.queue + self.computing.iter().map(free).sum::<usize>()
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -31,7 +31,6 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::error::GrantError;
 use crate::domain::grant::password::{self, PasswordRequest};
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
-use crate::domain::network::Network;
 use crate::domain::token::TokenValue;
 use crate::domain::user::{PasswordHash, UserId};
 use crate::stores::Truth;
@@ -117,15 +116,18 @@ impl TokenIssuer {
                 scope,
                 network,
             } => {
+                // Whoever would be refused later is so before a slow store is asked for anything;
+                // known or not, so that it tells nothing of a user.
+                let requester = Requester::client(credentials.client_id.clone(), network);
+                self.passwords.check_room(&requester)?;
                 let client = self.authenticate(&credentials, GrantType::Password).await?;
-                let client_id = credentials.client_id;
                 let request = PasswordRequest {
-                    client_id,
+                    client_id: credentials.client_id,
                     username,
                     password,
                     scope,
                 };
-                self.issue_for_password(&client, request, network).await
+                self.issue_for_password(&client, request, &requester).await
             }
             TokenRequest::RefreshToken {
                 refresh_token,
@@ -177,16 +179,15 @@ impl TokenIssuer {
         &self,
         client: &Client,
         request: PasswordRequest,
-        network: Option<Network>,
+        requester: &Requester,
     ) -> Result<IssuedTokens, IssueError> {
         request.check_lengths()?;
         let scope = client.grant_scope(&request.scope)?;
         let user = self.registry.find_user(request.username).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-        let requester = Requester::client(request.client_id.clone(), network);
         let is_match = self
             .passwords
-            .verify(request.password.clone(), hash.clone(), &requester)
+            .verify(request.password.clone(), hash.clone(), requester)
             .await?;
         let user = password::decide(user, is_match)?;
         let id = user.id;
@@ -198,7 +199,7 @@ impl TokenIssuer {
         let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
         let issued = self.logins.ask(issue, within(DEADLINE), message).await??;
         if let Some(weak) = hash.filter(|hash| self.passwords.is_weak(hash)) {
-            let strong = self.passwords.hash(request.password, &requester);
+            let strong = self.passwords.hash(request.password, requester);
             let strengthened = self.strengthen(id, weak, strong);
             let _next_time = tokio::time::timeout(STRENGTHEN_WITHIN, strengthened).await;
         }

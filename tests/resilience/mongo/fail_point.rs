@@ -46,10 +46,17 @@ pub(super) struct Faulty {
 
 impl Faulty {
     pub(super) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With these settings of the server under test.
+    pub(super) async fn start_with(settings: &[(&'static str, &str)]) -> Self {
         let mongod = start_mongod(&["--setParameter", "enableTestCommands=1"]).await;
         // The fail point is for those of this name: neither monitors nor `control` have it.
         let uri = format!("mongodb://{}/?appName=tested", mongod.address());
-        let app = spawn_app_with(&[("SENTINEL_MONGO_URI", &uri)]).await;
+        let mut settings = settings.to_vec();
+        settings.push(("SENTINEL_MONGO_URI", &uri));
+        let app = spawn_app_with(&settings).await;
         let control = Client::with_uri_str(format!("mongodb://{}", mongod.address()))
             .await
             .unwrap();

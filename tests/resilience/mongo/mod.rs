@@ -7,6 +7,7 @@ mod fail_point;
 mod faults;
 mod outage;
 mod request;
+mod shed;
 mod unconfirmed;
 
 use std::time::{Duration, Instant};

@@ -175,9 +175,22 @@ impl<T> FairQueue<T> {
         self.len = self.parties.waiting();
     }
 
-    // Room is made by the party that has most; where that would be unfair to it, by the network
-    // that has most of the requester's own party.
+    /// Whether one more job of this requester would be queued.
+    pub(super) fn has_room(&self, requester: &Requester, bound: usize) -> bool {
+        self.len < bound || self.who_makes_room(requester).is_some()
+    }
+
     fn displace(&mut self, requester: &Requester) -> Option<T> {
+        let (party, network) = self.who_makes_room(requester)?;
+        let networks = &mut self.parties.members.get_mut(&party)?.value;
+        let queued = networks.members.get_mut(&network)?.value.pop_back()?;
+        self.leave((&party, &network), 0);
+        Some(queued.job)
+    }
+
+    // The party that has most; where that would be unfair to it, the network that has most of the
+    // requester's own party.
+    fn who_makes_room(&self, requester: &Requester) -> Option<(Party, Option<Network>)> {
         let own = self.parties.waiting_of(&requester.party);
         let longest = self.parties.longest()?;
         let party = if self.parties.waiting_of(&longest) > own + 1 {
@@ -185,16 +198,12 @@ impl<T> FairQueue<T> {
         } else {
             requester.party.clone()
         };
-        let networks = &mut self.parties.members.get_mut(&party)?.value;
+        let networks = &self.parties.members.get(&party)?.value;
         let network = networks.longest()?;
         let is_own = party == requester.party;
         let own = networks.waiting_of(&requester.network);
-        if is_own && networks.waiting_of(&network) <= own + 1 {
-            return None;
-        }
-        let queued = networks.members.get_mut(&network)?.value.pop_back()?;
-        self.leave((&party, &network), 0);
-        Some(queued.job)
+        let is_fair = !is_own || networks.waiting_of(&network) > own + 1;
+        is_fair.then_some((party, network))
     }
 
     // Notes that one of these is out, and what it is charged.
