@@ -6,6 +6,7 @@
 pub mod error;
 pub mod request;
 
+mod actor;
 mod flight;
 mod found;
 mod job;
@@ -15,15 +16,10 @@ mod settlement;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::oneshot;
-
-use super::batch::{Batch, Landed, launch};
 use super::handle::{AskError, Handle, within};
 use super::password_pool::fair_queue::Requester;
 use super::password_pool::{PasswordPool, PasswordPoolError};
 use super::supervisor::Child;
-use super::supervisor::surrounded::Kind;
 use super::token_cache::TokenCache;
 use super::user_registry::UserRegistry;
 use crate::clock::Clock;
@@ -34,6 +30,7 @@ use crate::domain::grant::refresh_token::RefreshTokenRequest;
 use crate::domain::token::TokenValue;
 use crate::domain::user::{PasswordHash, UserId};
 use crate::stores::Truth;
+use actor::{TokenIssuerActor, TokenIssuerMessage};
 use error::IssueError;
 use flight::Flight;
 use job::{Issue, Job};
@@ -224,85 +221,5 @@ impl TokenIssuer {
         if replaced.is_ok() {
             tracing::info!(user.id = %user, "a password hash was made anew with more rounds");
         }
-    }
-}
-
-enum TokenIssuerMessage {
-    Job(Job),
-    Landed(Landed<()>),
-    Settled(Landed<()>),
-}
-
-impl Kind for TokenIssuerMessage {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Job(Job::Issue(_)) => "issue",
-            Self::Job(Job::Rotate(_)) => "rotate",
-            Self::Job(Job::Revoke(_)) => "revoke",
-            Self::Landed(_) => "landed",
-            Self::Settled(_) => "settled",
-        }
-    }
-}
-
-#[derive(Clone)]
-struct TokenIssuerActor;
-
-struct State {
-    flight: Flight,
-    jobs: Batch<Job>,
-}
-
-impl Actor for TokenIssuerActor {
-    type Msg = TokenIssuerMessage;
-    type State = State;
-    type Arguments = Flight;
-
-    async fn pre_start(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        flight: Flight,
-    ) -> Result<State, ActorProcessingErr> {
-        Ok(State {
-            flight,
-            jobs: Batch::new(),
-        })
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        message: Self::Msg,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        match message {
-            TokenIssuerMessage::Job(job) => state.jobs.push(job),
-            TokenIssuerMessage::Landed(landed) => state.jobs.land(landed)?,
-            TokenIssuerMessage::Settled(settled) => settled.outcome()?,
-        }
-        state.take_off(myself);
-        Ok(())
-    }
-}
-
-impl State {
-    fn take_off(&mut self, myself: ActorRef<TokenIssuerMessage>) {
-        let Some(jobs) = self.jobs.take_off(usize::MAX) else {
-            return;
-        };
-        let (flight, truth) = (self.flight.clone(), self.flight.truth.clone());
-        let (settlement, settled) = oneshot::channel();
-        let round = async move {
-            let _nobody_waits_after_a_panic = settlement.send(flight.run(jobs).await);
-        };
-        launch(myself.clone(), round, TokenIssuerMessage::Landed);
-        // Beside the next round, which does not wait for it. Few are in the air: what has ends to
-        // note has just been written by the same store.
-        let note = async move {
-            if let Ok(settlement) = settled.await {
-                settlement.note(&truth).await;
-            }
-        };
-        launch(myself, note, TokenIssuerMessage::Settled);
     }
 }
