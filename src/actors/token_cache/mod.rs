@@ -98,10 +98,7 @@ impl TokenCache {
         let mut children = Vec::new();
         let ranges = endpoints.len();
         for (index, endpoint) in endpoints.into_iter().enumerate() {
-            let whole = ShardRange {
-                index,
-                count: ranges,
-            };
+            let whole = ShardRange::new(index, ranges);
             let losses = Arc::new(Losses::default());
             for own in 0..policy.shards_per_endpoint {
                 let (handle, published) = Handle::new(BOUND);
@@ -110,10 +107,7 @@ impl TokenCache {
                 let arguments = Arguments {
                     endpoint: endpoint.clone(),
                     first_of: (own == 0).then_some(whole),
-                    range: ShardRange {
-                        index: shards.len(),
-                        count,
-                    },
+                    range: ShardRange::new(shards.len(), count),
                     local: Arc::clone(&local),
                     losses: Arc::clone(&losses),
                     connected: Arc::new(connected),

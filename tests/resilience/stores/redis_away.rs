@@ -2,11 +2,13 @@
 //! trusted again.
 
 use ::redis::AsyncCommands;
+use futures_util::future::join_all;
+use warp_sentinel::domain::client::ClientType;
 
 use super::*;
 use crate::alone::serial;
 use crate::figures::{spread, tell};
-use crate::support::app::Tokens;
+use crate::support::app::{Tokens, USER};
 
 #[tokio::test]
 async fn the_server_starts_and_works_without_redis() {
@@ -84,6 +86,8 @@ async fn a_silent_redis_delays_nothing_beyond_its_deadlines() {
 /// How long another server may go on accepting an ended token: the promised quarter of a second, and
 /// as much for a debug build on a busy machine.
 const HEARD_WITHIN: Duration = Duration::from_millis(250 + 250);
+/// How long it may take until a Redis that is back has what it lacked: several looks.
+const PUT_BACK_WITHIN: Duration = Duration::from_secs(10);
 /// How often the connection is lost, each time at another moment between two signs of life.
 const LOSSES: usize = 10;
 
@@ -159,6 +163,42 @@ async fn refresh_at(server: &TestApp, bench: &Bench, refresh_token: &str) -> Tok
     let answer = server.token(&form).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     answer.tokens()
+}
+
+/// More tokens than one look for lost ones takes at a time.
+const SINCE: usize = 510;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_issued_without_redis_is_put_back_however_much_was_issued_since() {
+    let _alone = serial().await;
+    let bench = bench().await;
+    let sibling = sibling(&bench).await;
+    bench.redis.cut();
+    bench.becomes("degraded").await;
+    let early = bench.app.login().await;
+    for _ in 0..SINCE / 10 {
+        let logins = (0..10).map(async |_| {
+            let (client_id, _) = sibling.add_client(ClientType::Public).await;
+            let form = [
+                ("grant_type", "password"),
+                ("client_id", client_id.as_str()),
+                ("username", USER.0),
+                ("password", USER.1),
+            ];
+            assert_eq!(sibling.token(&form).await.status, 200);
+        });
+        join_all(logins).await;
+    }
+    let mut raw = bench.raw_redis().await;
+    let (plain, companion) = keys(&early.access);
+    let left: usize = raw.exists((&plain, &companion)).await.unwrap();
+    assert_eq!(left, 0);
+    bench.redis.open();
+    let opened = Instant::now();
+    while raw.exists::<_, usize>((&plain, &companion)).await.unwrap() < 2 {
+        assert!(opened.elapsed() < PUT_BACK_WITHIN, "it is not put back");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn keys(token: &str) -> (String, String) {

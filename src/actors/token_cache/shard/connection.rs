@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ractor::{ActorProcessingErr, ActorRef};
 
-use super::{BEAT, Beaten, Connection, FIRST_DELAY, LAST_DELAY, State, TokenCacheMessage};
+use super::{BEAT, BEAT_ANSWER, Connection, FIRST_DELAY, LAST_DELAY, State, TokenCacheMessage};
 use crate::actors::batch::{Landed, launch};
 use crate::actors::token_cache::catch_up::ENDS_PAGE;
 use crate::actors::token_cache::flight::{REPLAY_BUDGET, Reached, on_event};
@@ -18,6 +18,12 @@ use crate::telemetry::metrics::CACHE_ERRORS;
 
 /// Most ends that are owed to a Redis which is connected to again; with more, all are carried out.
 const MOST_OWED: usize = 10_000;
+
+/// Whether the connection of this number failed to give a sign of life.
+pub(in super::super) struct Beaten {
+    number: u64,
+    has_failed: bool,
+}
 
 /// What a connect brought.
 pub(in super::super) struct Connected {
@@ -164,9 +170,10 @@ impl State {
         if let Connection::Up(redis) = &self.connection
             && self.beats.take_off(1).is_some()
         {
-            let (redis, number) = (Arc::clone(redis), self.number);
+            let patient = RedisConnection::clone(redis).with_deadline(BEAT_ANSWER);
+            let number = self.number;
             let flight = async move {
-                let has_failed = redis.ping().await.is_err();
+                let has_failed = patient.ping().await.is_err();
                 Beaten { number, has_failed }
             };
             launch(myself.clone(), flight, TokenCacheMessage::BeatLanded);

@@ -1,9 +1,8 @@
 //! What a shard is told.
 
-use super::Beaten;
 use super::catch_up::{CaughtUp, Restored};
 use super::changes::ChangeOutcome;
-use super::connection::Connected;
+use super::connection::{Beaten, Connected};
 use crate::actors::batch::Landed;
 use crate::actors::supervisor::surrounded::Kind;
 use crate::actors::token_cache::catch_up::Restoring;
