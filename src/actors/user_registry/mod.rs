@@ -34,7 +34,7 @@ const STRANGERS_BOUND: usize = 256;
 /// Most calls in flight that refresh what is known of a client, or ask for the truth's health.
 const KNOWN_BOUND: usize = 1_024;
 /// Most calls of the console in flight.
-const CONSOLE_BOUND: usize = 64;
+const CONSOLE_BOUND: usize = 256;
 /// The longest a caller waits.
 const DEADLINE: Duration = Duration::from_secs(5);
 
