@@ -21,7 +21,7 @@ const ENDS_PAUSE: Duration = Duration::from_millis(200);
 /// while is asked again so often.
 const RESTORES_PAUSE: Duration = Duration::from_secs(5);
 /// Between two pages of live tokens, so that a large collection is no flood.
-const RESTORE_PAUSE: Duration = Duration::from_millis(100);
+const RESTORE_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a look for live tokens brought.
 pub(in super::super) enum Restored {
