@@ -146,14 +146,22 @@ impl Connection {
     /// # Errors
     /// Another answer than a token, or none.
     pub(crate) async fn grant(&mut self, client_id: &str) -> Outcome<String> {
-        let form = [
-            ("grant_type", "password"),
-            ("client_id", client_id),
-            ("username", dev::USERNAME),
-            ("password", dev::PASSWORD),
-        ];
+        let form = password_grant(client_id, dev::PASSWORD);
         let answer = self.token(&form).await?;
         text_of(&answer, "access_token")
+    }
+
+    /// A password grant with any password; how it was answered.
+    ///
+    /// # Errors
+    /// No answer.
+    pub(crate) async fn try_grant(
+        &mut self,
+        client_id: &str,
+        password: &str,
+    ) -> Outcome<StatusCode> {
+        let request = token_request(&password_grant(client_id, password))?;
+        Ok(self.exchange(request).await?.status())
     }
 
     /// A refresh grant of `client_id`; the next refresh token.
@@ -202,14 +210,8 @@ impl Connection {
     }
 
     async fn token(&mut self, form: &[(&str, &str)]) -> Outcome<serde_json::Value> {
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        let request = Request::post("/oauth/token")
-            .header(HOST, "localhost")
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form.into())?;
-        let body = check(self.exchange(request).await?, StatusCode::OK)?;
+        let answer = self.exchange(token_request(form)?).await?;
+        let body = check(answer, StatusCode::OK)?;
         Ok(serde_json::from_slice(&body)?)
     }
 
@@ -219,6 +221,25 @@ impl Connection {
         let body = body.collect().await?.to_bytes();
         Ok(Response::from_parts(head, body))
     }
+}
+
+fn password_grant<'a>(client_id: &'a str, password: &'a str) -> [(&'a str, &'a str); 4] {
+    [
+        ("grant_type", "password"),
+        ("client_id", client_id),
+        ("username", dev::USERNAME),
+        ("password", password),
+    ]
+}
+
+fn token_request(form: &[(&str, &str)]) -> Outcome<Request<Full<Bytes>>> {
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish();
+    Ok(Request::post("/oauth/token")
+        .header(HOST, "localhost")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(form.into())?)
 }
 
 fn check(answer: Response<Bytes>, wanted: StatusCode) -> Outcome<Bytes> {

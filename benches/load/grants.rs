@@ -18,6 +18,7 @@ use super::plan::Plan;
 use super::process::{Process, share_of_this_thread};
 use super::report::{Report, Target, median};
 use super::schedule::Share;
+use super::tally::percentile;
 
 /// Password grants per second are at least this many times bare hashes per second.
 const RATE: f64 = 3.3;
@@ -234,9 +235,7 @@ async fn run_grants(
 /// The middle, and 99 of 100.
 fn spread(mut latencies: Vec<Duration>) -> (Duration, Duration) {
     latencies.sort_unstable();
-    let last = latencies.len().saturating_sub(1);
-    let at = |index: usize| latencies.get(index).copied().unwrap_or_default();
-    (at(last / 2), at(last * 99 / 100))
+    (percentile(&latencies, 50), percentile(&latencies, 99))
 }
 
 // While logins queue, a worker that sleeps is one that the server keeps waiting.

@@ -10,10 +10,11 @@
 //! | `start` | from the start of `sentinel` until `/readyz` says that it is ready | |
 //! | `connections` | new TLS connections; how many clients go on with a session | tokio-rustls and hyper |
 //! | `refresh` | refresh grants on MongoDB, of many clients and of one | grouped writes to MongoDB |
-//! | `verify` | `/oauth/verify` | a warp route behind the same accept loop and TLS |
+//! | `verify` | `/oauth/verify` warm, of an empty local copy, beside logins | a warp route behind the same accept loop and TLS |
 //! | `grants` | password grants | bcrypt threads |
 //!
-//! Latencies are those of a closed loop: each connection has one request under way.
+//! Latencies are those of a closed loop, each connection with one request under way; but what is
+//! verified beside logins is asked at set times.
 //!
 //! The stores are a mongod and a redis-server of its own, from the search path or from where
 //! `./test` puts them, unless `SENTINEL_BENCH_MONGO_URI` and `SENTINEL_BENCH_REDIS_URL` name others
@@ -39,6 +40,7 @@ mod grants;
 mod memory;
 mod plan;
 mod process;
+mod published;
 mod refresh;
 mod report;
 #[path = "../wire/schedule.rs"]

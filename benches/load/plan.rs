@@ -54,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) verify_round: Duration,
     /// Rounds of verifications per contestant.
     pub(crate) verify_rounds: usize,
+    /// Tokens verified once in a round of those that the local copy lacks.
+    pub(crate) cold_tokens: usize,
     /// Keep-alive connections that verify, and clients that connect anew again and again.
     pub(crate) connections: usize,
     /// Length of one round of new connections.
@@ -100,6 +102,7 @@ impl Plan {
             parts: parts(arguments),
             verify_round: seconds("SENTINEL_BENCH_VERIFY_SECS", 3)?,
             verify_rounds: count("SENTINEL_BENCH_VERIFY_ROUNDS", 5)?,
+            cold_tokens: count("SENTINEL_BENCH_COLD_TOKENS", 30_000)?,
             connections: count("SENTINEL_BENCH_CONNECTIONS", 32)?,
             connect_round: seconds("SENTINEL_BENCH_CONNECT_SECS", 3)?,
             connect_rounds: count("SENTINEL_BENCH_CONNECT_ROUNDS", 5)?,

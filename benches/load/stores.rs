@@ -1,8 +1,12 @@
 //! The MongoDB and the Redis of a run: those that the environment names, or its own.
 
+use std::time::Duration;
+
 use warp_sentinel::clock::Clock;
-use warp_sentinel::settings::MongoSettings;
 use warp_sentinel::settings::secret::Secret;
+use warp_sentinel::settings::{MongoSettings, RedisTopology};
+use warp_sentinel::stores::redis::connection::RedisConnection;
+use warp_sentinel::stores::redis::endpoints::{RedisDeadlines, RedisEndpoints};
 use warp_sentinel::stores::{Truth, mongo};
 
 use super::Outcome;
@@ -13,6 +17,9 @@ use super::support::stores::{are_installed, start_mongod, start_redis};
 /// Why a part does without them.
 pub(crate) const MISSING: &str = "mongod or redis-server is not installed: run ./test, which \
     fetches them, or set SENTINEL_BENCH_MONGO_URI and SENTINEL_BENCH_REDIS_URL";
+
+/// How long Redis may take where nobody waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where they are, and a database in them.
 #[derive(Clone, Debug)]
@@ -91,6 +98,21 @@ impl Stores {
             server_selection_timeout: None,
         };
         Ok(mongo::open(&settings, &Clock::default()).await?)
+    }
+
+    /// Connects to Redis as a server does, but with patience.
+    ///
+    /// # Errors
+    /// What Redis says.
+    pub(crate) async fn connect(&self) -> Outcome<RedisConnection> {
+        let address = Secret::new(self.redis_url.as_str());
+        let endpoints = RedisEndpoints::new(&RedisTopology::Endpoints(vec![address]))?;
+        let endpoint = endpoints.endpoints().first().ok_or("no Redis is named")?;
+        let deadlines = RedisDeadlines {
+            connect: PATIENCE,
+            response: PATIENCE,
+        };
+        Ok(endpoint.connect(deadlines, None, |_| {}).await?)
     }
 
     /// Drops the database and those beside it.

@@ -50,6 +50,12 @@ impl Tally {
     }
 }
 
+/// So many hundredths of these, which are sorted, are not longer.
+pub(crate) fn percentile(latencies: &[Duration], hundredths: usize) -> Duration {
+    let at = latencies.len().saturating_sub(1) * hundredths / 100;
+    latencies.get(at).copied().unwrap_or_default()
+}
+
 impl Pace {
     /// Reads what another process told.
     ///
