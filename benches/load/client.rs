@@ -146,9 +146,19 @@ impl Connection {
     /// # Errors
     /// Another answer than a token, or none.
     pub(crate) async fn grant(&mut self, client_id: &str) -> Outcome<String> {
-        let form = password_grant(client_id, dev::PASSWORD);
+        let form = password_grant(client_id, (dev::USERNAME, dev::PASSWORD));
         let answer = self.token(&form).await?;
         text_of(&answer, "access_token")
+    }
+
+    /// A password grant of another user, whose password is the same; its refresh token.
+    ///
+    /// # Errors
+    /// Another answer than a token, or none.
+    pub(crate) async fn log_in(&mut self, client_id: &str, username: &str) -> Outcome<String> {
+        let form = password_grant(client_id, (username, dev::PASSWORD));
+        let answer = self.token(&form).await?;
+        text_of(&answer, "refresh_token")
     }
 
     /// A password grant with any password; how it was answered.
@@ -160,7 +170,8 @@ impl Connection {
         client_id: &str,
         password: &str,
     ) -> Outcome<StatusCode> {
-        let request = token_request(&password_grant(client_id, password))?;
+        let form = password_grant(client_id, (dev::USERNAME, password));
+        let request = token_request(&form)?;
         Ok(self.exchange(request).await?.status())
     }
 
@@ -223,11 +234,14 @@ impl Connection {
     }
 }
 
-fn password_grant<'a>(client_id: &'a str, password: &'a str) -> [(&'a str, &'a str); 4] {
+fn password_grant<'a>(
+    client_id: &'a str,
+    (username, password): (&'a str, &'a str),
+) -> [(&'a str, &'a str); 4] {
     [
         ("grant_type", "password"),
         ("client_id", client_id),
-        ("username", dev::USERNAME),
+        ("username", username),
         ("password", password),
     ]
 }

@@ -12,6 +12,9 @@
 //! | `refresh` | refresh grants on MongoDB, of many clients and of one | grouped writes to MongoDB |
 //! | `verify` | `/oauth/verify` warm, of an empty local copy, beside logins | a warp route behind the same accept loop and TLS |
 //! | `grants` | password grants | bcrypt threads |
+//! | `size` | verifications, logins and refreshes with much data in MongoDB | those with little |
+//!
+//! `size` fills databases first, and runs only when it is named.
 //!
 //! Latencies are those of a closed loop, each connection with one request under way; but what is
 //! verified beside logins is asked at set times.
@@ -43,10 +46,12 @@ mod process;
 mod published;
 mod refresh;
 mod report;
+mod round;
 #[path = "../wire/schedule.rs"]
 mod schedule;
 mod server;
 mod sessions;
+mod size;
 mod start;
 mod stores;
 mod support;
@@ -127,6 +132,12 @@ fn measure_parts(
     }
     if plan.has(Part::Verify) || plan.has(Part::Grants) {
         measure_requests(plan, runtime, stores, report)?;
+    }
+    if plan.has(Part::Size) {
+        match stores {
+            Some(stores) => runtime.block_on(size::measure(plan, stores, report))?,
+            None => report.skip("size", stores::MISSING),
+        }
     }
     Ok(())
 }

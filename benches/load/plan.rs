@@ -20,17 +20,20 @@ pub(crate) enum Part {
     Refresh,
     /// Password grants against bare bcrypt.
     Grants,
+    /// A large database against a small one. It fills them first, and runs only when it is named.
+    Size,
 }
 
 impl Part {
     /// Each, in the order in which they run.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Memory,
         Self::Start,
         Self::Connections,
         Self::Verify,
         Self::Refresh,
         Self::Grants,
+        Self::Size,
     ];
 
     /// What it is called in arguments.
@@ -42,6 +45,7 @@ impl Part {
             Self::Verify => "verify",
             Self::Refresh => "refresh",
             Self::Grants => "grants",
+            Self::Size => "size",
         }
     }
 }
@@ -56,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) verify_rounds: usize,
     /// Tokens verified once in a round of those that the local copy lacks.
     pub(crate) cold_tokens: usize,
+    /// Tokens in the large database; a tenth as many users.
+    pub(crate) size_tokens: usize,
     /// Keep-alive connections that verify, and clients that connect anew again and again.
     pub(crate) connections: usize,
     /// Length of one round of new connections.
@@ -103,6 +109,7 @@ impl Plan {
             verify_round: seconds("SENTINEL_BENCH_VERIFY_SECS", 3)?,
             verify_rounds: count("SENTINEL_BENCH_VERIFY_ROUNDS", 5)?,
             cold_tokens: count("SENTINEL_BENCH_COLD_TOKENS", 30_000)?,
+            size_tokens: count("SENTINEL_BENCH_SIZE_TOKENS", 1_000_000)?,
             connections: count("SENTINEL_BENCH_CONNECTIONS", 32)?,
             connect_round: seconds("SENTINEL_BENCH_CONNECT_SECS", 3)?,
             connect_rounds: count("SENTINEL_BENCH_CONNECT_ROUNDS", 5)?,
@@ -150,7 +157,8 @@ fn parts(arguments: &[String]) -> Vec<Part> {
     let is_named = |part: &Part| arguments.iter().any(|argument| argument == part.name());
     let named: Vec<Part> = Part::ALL.into_iter().filter(is_named).collect();
     if named.is_empty() {
-        Part::ALL.to_vec()
+        let unnamed = |part: &Part| *part != Part::Size;
+        Part::ALL.into_iter().filter(unnamed).collect()
     } else {
         named
     }

@@ -26,6 +26,8 @@ pub(crate) enum Role {
     Embedded,
     /// The token server on MongoDB and Redis.
     MongoDb(Stores),
+    /// The same with fast hashes, for what is measured beside them.
+    Sized(Stores),
 }
 
 impl Role {
@@ -38,6 +40,7 @@ impl Role {
             ["as-bare-writes", stores @ ..] => Stores::from_arguments(stores).map(Self::BareWrites),
             ["as-embedded"] => Some(Self::Embedded),
             ["as-mongodb", stores @ ..] => Stores::from_arguments(stores).map(Self::MongoDb),
+            ["as-sized", stores @ ..] => Stores::from_arguments(stores).map(Self::Sized),
             _ => None,
         }
     }
@@ -50,6 +53,7 @@ impl Role {
             Self::BareWrites(_) => "bare_writes",
             Self::Embedded => "embedded",
             Self::MongoDb(_) => "mongodb",
+            Self::Sized(_) => "sized",
         }
     }
 
@@ -60,6 +64,7 @@ impl Role {
             Self::BareWrites(stores) => stores.arguments("as-bare-writes"),
             Self::Embedded => vec!["as-embedded"],
             Self::MongoDb(stores) => stores.arguments("as-mongodb"),
+            Self::Sized(stores) => stores.arguments("as-sized"),
         }
     }
 }

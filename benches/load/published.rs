@@ -38,6 +38,18 @@ pub(crate) async fn write(stores: &Stores, tokens: &[String]) -> Outcome<()> {
     Ok(())
 }
 
+/// Takes these tokens out of Redis, and so out of the local copies.
+///
+/// # Errors
+/// What Redis says.
+pub(crate) async fn forget(stores: &Stores, tokens: &[String]) -> Outcome<()> {
+    let redis = stores.connect().await?;
+    for group in tokens.chunks(GROUP) {
+        redis.delete(&values(group)?).await?;
+    }
+    Ok(())
+}
+
 fn values(texts: &[String]) -> Outcome<Vec<TokenValue>> {
     let values = texts.iter().map(|text| TokenValue::parse(text));
     let values: Option<Vec<TokenValue>> = values.collect();

@@ -38,7 +38,9 @@ pub(crate) fn run(role: &Role) -> Outcome<()> {
         match role {
             Role::Floor => serve_floor(&settings).await,
             Role::BareTls => bare_tls::serve(&settings.data_dir).await,
-            Role::BareWrites(_) | Role::Embedded | Role::MongoDb(_) => serve_tokens(settings).await,
+            Role::BareWrites(_) | Role::Embedded | Role::MongoDb(_) | Role::Sized(_) => {
+                serve_tokens(settings).await
+            }
         }
     })
 }
@@ -50,7 +52,10 @@ fn settings(role: &Role) -> Outcome<Settings> {
         ("SENTINEL_TLS", "adhoc"),
         ("SENTINEL_BCRYPT_COST", "12"),
     ]);
-    if let Role::MongoDb(stores) = role {
+    if let Role::Sized(_) = role {
+        flags.insert("SENTINEL_BCRYPT_COST", "4");
+    }
+    if let Role::MongoDb(stores) | Role::Sized(stores) = role {
         flags.extend([
             ("SENTINEL_STORE", "mongodb"),
             ("SENTINEL_MONGO_URI", &stores.mongo_uri),

@@ -16,6 +16,10 @@ const REDIS_DATABASES: u32 = 4_096;
 /// The variable that names the program, and how it is called.
 const REDIS_SERVER: (&str, &str) = ("SENTINEL_TEST_REDIS_SERVER", "redis-server");
 const MONGOD: (&str, &str) = ("SENTINEL_TEST_MONGOD", "mongod");
+/// The option of mongod for how much it keeps in memory. What it takes unasked is too much for
+/// several of them.
+pub(crate) const CACHE_SIZE_GB: &str = "--wiredTigerCacheSizeGB";
+
 /// The running stores.
 pub(crate) struct Stores {
     mongo: Server,
@@ -99,7 +103,10 @@ pub(crate) async fn start_mongod(options: &[&str]) -> Server {
         command.push(port.to_string().into());
         command.extend(["--bind_ip", "127.0.0.1", "--dbpath"].map(OsString::from));
         command.push(folder.into());
-        command.extend(["--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"].map(OsString::from));
+        command.push("--nounixsocket".into());
+        if !options.contains(&CACHE_SIZE_GB) {
+            command.extend([CACHE_SIZE_GB, "0.25"].map(OsString::from));
+        }
         command.extend(options.iter().map(OsString::from));
         command
     })

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Round, ratio, tell};
 use crate::Outcome;
 use crate::client::Connection;
 use crate::plan::Plan;
 use crate::process::{Process, Role};
 use crate::report::{Report, Target};
+use crate::round::{Round, ratio, tell};
 use crate::stores::Stores;
 use crate::{published, sessions};
 

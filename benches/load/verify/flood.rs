@@ -7,12 +7,12 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 use warp_sentinel::sentinel::dev;
 
-use super::{Round, tell};
 use crate::Outcome;
 use crate::client::Connection;
 use crate::plan::Plan;
 use crate::process::Process;
 use crate::report::{Report, Target, median};
+use crate::round::{Round, tell};
 
 /// Beside a flood 99 of 100 verifications take at most this many times as long as in calm.
 const LIMIT: f64 = 1.2;

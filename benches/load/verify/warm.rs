@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Round, ratio, tell};
 use crate::Outcome;
 use crate::client::Connection;
 use crate::plan::Plan;
 use crate::process::Process;
 use crate::report::{Report, Target};
+use crate::round::{Round, ratio, tell};
 
 /// A verification costs at most this many times a bare route's processor time.
 const PROCESSOR_LIMIT: f64 = 1.15;
