@@ -29,6 +29,8 @@ pub(crate) const PASSWORD: &str = "pass word 1";
 pub(crate) struct Ward {
     pub(crate) app: TestApp,
     redis: Proxy,
+    /// How long Redis may take to be trusted again.
+    pub(crate) trusted_within: Duration,
     /// A pair that nobody touches.
     steady: Tokens,
     pair: Mutex<Option<Tokens>>,
@@ -56,6 +58,7 @@ impl Ward {
         Self {
             app,
             redis,
+            trusted_within: TRUSTED_WITHIN,
             steady,
             pair: Mutex::new(None),
             count: AtomicUsize::new(0),
@@ -128,7 +131,7 @@ impl Ward {
 
     /// Waits until Redis is trusted.
     pub(crate) async fn trusts_redis(&self) {
-        let deadline = Instant::now() + TRUSTED_WITHIN;
+        let deadline = Instant::now() + self.trusted_within;
         while !self.is("ready").await {
             assert!(Instant::now() < deadline, "not ready again");
             tokio::time::sleep(Duration::from_millis(5)).await;
