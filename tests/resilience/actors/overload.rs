@@ -38,12 +38,13 @@ async fn ten_times_the_logins_are_shed_at_once_and_the_rest_is_served_as_fast_as
         ("SENTINEL_PASSWORD_LANES", "1"),
     ])
     .await;
-    // As many as there is room for: the peak.
-    let peak = flood(&app, CLIENTS / 10, length / 2).await;
-    let before = resident_mib();
     let refresh = app.login().await.refresh;
+    // As many as there is room for: the peak. What does not log in goes first in both.
+    let calm = others(&app, refresh, length / 2);
+    let (peak, (_, _, refresh)) = tokio::join!(flood(&app, CLIENTS / 10, length / 2), calm);
+    let before = resident_mib();
     let others = others(&app, refresh, length);
-    let (mut tally, (rounds, late)) = tokio::join!(flood(&app, CLIENTS, length), others);
+    let (mut tally, (rounds, late, _)) = tokio::join!(flood(&app, CLIENTS, length), others);
     let ended = Instant::now();
     while app.login_as("jonas", PASSWORD).await.status != 200 {
         assert!(ended.elapsed() < NORMAL_WITHIN, "not normal again");
@@ -65,8 +66,8 @@ async fn ten_times_the_logins_are_shed_at_once_and_the_rest_is_served_as_fast_as
         "{late} of {rounds} verifications were late"
     );
     // Clients that are refused come again at once and take processor time from bcrypt in this one
-    // process: half of the peak, where clients elsewhere leave four fifths.
-    assert!(goodput >= 50, "{goodput} % of the peak");
+    // process: two thirds of the peak here, where clients elsewhere leave four fifths.
+    assert!(goodput >= 66, "{goodput} % of the peak");
     assert!(grown <= GROWTH_MIB, "grown by {grown} MiB");
     let metrics = warp_sentinel::telemetry::metrics::render();
     assert!(
@@ -76,8 +77,8 @@ async fn ten_times_the_logins_are_shed_at_once_and_the_rest_is_served_as_fast_as
 }
 
 /// What does not log in goes on. Counts its rounds, and in how many the verification was late: it has
-/// 250 ms, which a machine may miss that is busy with all these clients.
-async fn others(app: &TestApp, mut refresh: String, length: Duration) -> (usize, usize) {
+/// 250 ms, which a machine may miss that is busy with all these clients. Gives its last refresh token.
+async fn others(app: &TestApp, mut refresh: String, length: Duration) -> (usize, usize, String) {
     let (end, mut rounds, mut late) = (Instant::now() + length, 0, 0);
     while Instant::now() < end {
         let next = app.refresh(&refresh).await;
@@ -95,7 +96,7 @@ async fn others(app: &TestApp, mut refresh: String, length: Duration) -> (usize,
         refresh = next.refresh;
         rounds += 1;
     }
-    (rounds, late)
+    (rounds, late, refresh)
 }
 
 /// Logs in with so many clients at once, again and again.
