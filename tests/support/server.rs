@@ -2,8 +2,11 @@
 //! on the data it had, and that ends with this process.
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
+use std::iter::repeat_with;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -124,10 +127,16 @@ impl Server {
     }
 }
 
-/// A port that nobody listens on at the moment.
+/// A port that nobody listens on. It lies below those that the kernel gives to connections (from
+/// 32768 on), as does the one 10,000 above it, which a node of Redis Cluster takes too: none has
+/// it before its server does.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    const PORTS: RangeInclusive<u16> = 10_000..=22_000;
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let drawn = || RandomState::new().build_hasher().finish();
+    repeat_with(|| PORTS.start() + (drawn() % PORTS.len() as u64) as u16)
+        .find(is_free)
+        .unwrap()
 }
 
 impl Drop for Server {
