@@ -133,8 +133,12 @@ impl Server {
 pub(crate) fn free_port() -> u16 {
     const PORTS: RangeInclusive<u16> = 10_000..=22_000;
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    let drawn = || RandomState::new().build_hasher().finish();
-    repeat_with(|| PORTS.start() + (drawn() % PORTS.len() as u64) as u16)
+    let drawn = || {
+        let [low, high, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
+        u16::from_le_bytes([low, high])
+    };
+    repeat_with(drawn)
+        .filter(|port| PORTS.contains(port))
         .find(is_free)
         .unwrap()
 }
