@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 use time::{Duration, OffsetDateTime};
@@ -14,21 +15,27 @@ use super::user::UserId;
 /// How many letters and digits a token has: 30, that is 178 bits (RFC 6749 §10.10 asks for 160).
 pub const TOKEN_LENGTH: usize = 30;
 
-/// The secret text of an access or refresh token: 30 ASCII letters and digits. Never printed.
+/// The secret text of an access or refresh token: 30 ASCII letters and digits. Never printed. Clones
+/// share it, and the last one wipes it from memory.
 #[derive(Clone)]
-pub struct TokenValue(Zeroizing<String>);
+pub struct TokenValue(Arc<Zeroizing<[u8; TOKEN_LENGTH]>>);
 
 impl TokenValue {
     /// Reads a token somebody sent or a store kept; `None` when it cannot be one of ours.
     pub fn parse(text: &str) -> Option<Self> {
-        let is_token =
-            text.len() == TOKEN_LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        is_token.then(|| Self(Zeroizing::new(text.to_owned())))
+        let bytes: [u8; TOKEN_LENGTH] = text.as_bytes().try_into().ok()?;
+        let is_token = bytes.iter().all(u8::is_ascii_alphanumeric);
+        is_token.then(|| Self(Arc::new(Zeroizing::new(bytes))))
     }
 
     /// The token itself: for stores and the answer to the client that it was issued to.
     pub fn expose(&self) -> &str {
-        &self.0
+        // ASCII, so it is never the empty default.
+        str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.as_slice()
     }
 }
 
@@ -40,7 +47,7 @@ impl fmt::Debug for TokenValue {
 
 impl PartialEq for TokenValue {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+        self.bytes().ct_eq(other.bytes()).into()
     }
 }
 
@@ -48,7 +55,7 @@ impl Eq for TokenValue {}
 
 impl Hash for TokenValue {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.as_bytes().hash(state);
+        self.bytes().hash(state);
     }
 }
 
