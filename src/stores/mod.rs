@@ -15,6 +15,7 @@ pub mod files;
 pub mod mongo;
 pub mod redis;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -150,6 +151,13 @@ pub trait TokenStore: Send + Sync {
         &self,
         tokens: &[TokenValue],
     ) -> Result<Vec<Option<TokenRecord>>, StoreError>;
+
+    /// Those of these access tokens that have a record, whatever became of their users.
+    async fn find_present(&self, tokens: &[TokenValue]) -> Result<HashSet<TokenValue>, StoreError> {
+        let found = self.find_by_access_token(tokens).await?;
+        let records = found.into_iter().flatten();
+        Ok(records.map(|record| record.access_token).collect())
+    }
 
     /// The records whose present refresh token, or the one spent for it (`rotated_from`), is
     /// among these. The present one wins.

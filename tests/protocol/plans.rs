@@ -33,7 +33,7 @@ const SPARE_KEYS: i64 = 8;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What must have been asked by the end, or nothing was shown: collections, and fields of a filter.
-const ASKED: [(&str, &str); 23] = [
+const ASKED: [(&str, &str); 24] = [
     ("users", "username"),
     ("users", "_id"),
     ("users", "_id disabled"),
@@ -43,7 +43,8 @@ const ASKED: [(&str, &str); 23] = [
     ("clients", "client_id disabled"),
     ("clients", "_id client_id"),
     ("tokens", "access_token"),
-    ("tokens", "refresh_token|rotated_from.refresh_token"),
+    ("tokens", "refresh_token"),
+    ("tokens", "rotated_from.refresh_token"),
     ("tokens", "client_id user_id"),
     ("tokens", "family|_id family"),
     ("tokens", "expires"),

@@ -99,9 +99,9 @@ impl Flights {
         // What was published has happened; of the others the truth knows.
         let (told, untold): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.is_published);
         let untold: Vec<TokenValue> = untold.iter().map(token).collect();
-        let found = self.truth.find_by_access_token(&untold).await;
-        let pairs = untold.into_iter().zip(found.map_err(Failed::Truth)?);
-        let happened = pairs.filter_map(|(token, record)| record.is_none().then_some(token));
+        let present = self.truth.find_present(&untold).await;
+        let present = present.map_err(Failed::Truth)?;
+        let happened = untold.into_iter().filter(|token| !present.contains(token));
         let happened: Vec<TokenValue> = happened.collect();
         let mut ended: Vec<TokenValue> = told.iter().map(token).collect();
         ended.extend(happened.iter().cloned());

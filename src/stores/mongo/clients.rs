@@ -8,7 +8,7 @@ use crate::stores::ClientStore;
 use crate::stores::error::{InsertError, StoreError};
 
 use super::documents::client;
-use super::{MongoStore, all_documents, users, within_deadline};
+use super::{MongoStore, read_all, users, within_deadline};
 
 #[async_trait]
 impl ClientStore for MongoStore {
@@ -25,7 +25,8 @@ impl ClientStore for MongoStore {
     }
 
     async fn insert_client(&self, client: &Client) -> Result<(), InsertError> {
-        users::insert(&self.clients, &client::write(client)).await
+        users::insert(&self.clients, client::write(client)).await?;
+        Ok(())
     }
 
     async fn list_clients(
@@ -41,8 +42,7 @@ impl ClientStore for MongoStore {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let by_identifier = doc! { "client_id": 1 };
         let find = self.clients.find(filter).sort(by_identifier).limit(limit);
-        let documents = all_documents(find).await?;
-        Ok(documents.iter().filter_map(client::read).collect())
+        read_all(find, client::read).await
     }
 
     async fn count_clients(&self) -> Result<u64, StoreError> {

@@ -1,8 +1,9 @@
 //! The collection `ended_tokens`: what became of the ends, which are still to be carried out, and
 //! whether what was not found can be believed.
 
-use mongodb::bson::doc;
 use mongodb::bson::oid::ObjectId;
+use mongodb::bson::raw::RawArrayBuf;
+use mongodb::bson::{doc, rawdoc};
 use mongodb::options::{Hint, ReadConcern};
 use time::OffsetDateTime;
 
@@ -12,7 +13,7 @@ use crate::stores::error::StoreError;
 
 use super::documents::{date, object_id, token};
 use super::grouped::MOST_WRITES;
-use super::{MongoStore, WRITE_TIMEOUT, all_documents, error_code, one_batch, within_deadline};
+use super::{MongoStore, WRITE_TIMEOUT, error_code, one_batch, read_all, within_deadline};
 
 /// What a server says that is of no replica set.
 const NOT_A_REPLICA_SET: i32 = 123;
@@ -33,11 +34,13 @@ impl MongoStore {
             return Ok(());
         }
         // A mark that comes back in a crash does no harm, so the journal is not waited for.
-        let command = doc! {
-            "update": "ended_tokens", "updates": updates, "ordered": false,
+        let command = rawdoc! {
+            "update": "ended_tokens",
+            "updates": RawArrayBuf::from_iter(updates),
+            "ordered": false,
             "writeConcern": { "w": 1, "j": false },
         };
-        within_deadline(self.database.run_command(command)).await?;
+        within_deadline(self.database.run_raw_command(command)).await?;
         Ok(())
     }
 
@@ -50,10 +53,10 @@ impl MongoStore {
             return Ok(Vec::new());
         }
         let families: Vec<ObjectId> = families.iter().copied().map(object_id).collect();
-        let filter = doc! { token::UNPUBLISHED: true, "family": { "$in": families } };
+        let mut filter = token::is_unpublished();
+        filter.insert("family", doc! { "$in": families });
         let find = self.ended_tokens.find(filter);
-        let documents = all_documents(find.batch_size(one_batch(MOST_WRITES))).await?;
-        Ok(documents.iter().filter_map(token::read_end).collect())
+        read_all(find.batch_size(one_batch(MOST_WRITES)), token::read_end).await
     }
 
     /// Lets a majority confirm the primary, and thereby what is read from now on.
@@ -98,14 +101,13 @@ impl MongoStore {
         };
         let mut order = doc! { "expires": 1, "_id": 1 };
         if which == Ends::Unpublished {
-            filter.insert(token::UNPUBLISHED, true);
+            filter.extend(token::is_unpublished());
             order = token::unpublished_in_order();
         }
         // Else the server may look for unpublished ones among all, and read each.
         let find = self.ended_tokens.find(filter).sort(order.clone());
         let find = find.hint(Hint::Keys(order));
         let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
-        let documents = all_documents(find.batch_size(one_batch(limit))).await?;
-        Ok(documents.iter().filter_map(token::read_end).collect())
+        read_all(find.batch_size(one_batch(limit)), token::read_end).await
     }
 }

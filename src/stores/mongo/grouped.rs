@@ -4,25 +4,26 @@
 //! journal flush for hundreds of tokens is what makes them cheap. The driver does not repeat such
 //! commands when a primary steps down, so that is done here.
 //!
-//! **A grouped write may be repeated, done or not.** Each is of one of three kinds, and a repeat
+//! **A grouped write may be repeated, done or not.** Each is of one of four kinds, and a repeat
 //! of one that was done changes nothing:
 //! - an upsert by `_id` with `$setOnInsert` finds its own document: it matches and inserts nothing;
+//! - an insert is refused by its own document;
 //! - a replacement under the condition that the pair has its old tokens finds the new ones;
 //! - a delete under such a condition finds nothing.
 //!
-//! The first counts as matched, the others as not. Where the count is short, what is in doubt is
+//! The first counts as matched, the second as refused, the others as not. Where the count is short, what is in doubt is
 //! read back, and what is found is done; a lone delete is told as not done, and its caller decides
 //! anew. And since a majority confirms the repeat, it confirms the write before it as well.
 
 use std::collections::{HashMap, HashSet};
 
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::bson::raw::{CStr, RawArrayBuf, cstr};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, rawdoc};
 use mongodb::error::{Error as DriverError, ErrorKind};
 use thiserror::Error;
 
 use crate::stores::error::StoreError;
 
-use super::documents::array;
 use super::{DUPLICATE_KEY, MongoStore, STORE, WRITE_TIMEOUT, within_deadline};
 
 /// How often a write is repeated that a change of the primary or of the connection ended. The
@@ -57,34 +58,51 @@ impl MongoStore {
     pub(super) async fn update_grouped(
         &self,
         collection: &'static str,
-        updates: Vec<Document>,
+        updates: Vec<RawDocumentBuf>,
     ) -> Result<GroupedReply, StoreError> {
-        let command = doc! { "update": collection, "updates": updates };
-        self.run_grouped(command).await
+        self.run_grouped((cstr!("update"), collection), (cstr!("updates"), updates))
+            .await
     }
 
     /// Does up to [`MOST_WRITES`] deletes, each whatever becomes of the others.
     pub(super) async fn delete_grouped(
         &self,
         collection: &'static str,
-        deletes: Vec<Document>,
+        deletes: Vec<RawDocumentBuf>,
     ) -> Result<GroupedReply, StoreError> {
-        let command = doc! { "delete": collection, "deletes": deletes };
-        self.run_grouped(command).await
+        self.run_grouped((cstr!("delete"), collection), (cstr!("deletes"), deletes))
+            .await
     }
 
-    async fn run_grouped(&self, mut command: Document) -> Result<GroupedReply, StoreError> {
-        command.insert("ordered", false);
+    /// Does up to [`MOST_WRITES`] inserts, each whatever becomes of the others.
+    pub(super) async fn insert_grouped(
+        &self,
+        collection: &'static str,
+        documents: Vec<RawDocumentBuf>,
+    ) -> Result<GroupedReply, StoreError> {
+        let documents = (cstr!("documents"), documents);
+        self.run_grouped((cstr!("insert"), collection), documents)
+            .await
+    }
+
+    async fn run_grouped(
+        &self,
+        (name, collection): (&CStr, &str),
+        (key, writes): (&CStr, Vec<RawDocumentBuf>),
+    ) -> Result<GroupedReply, StoreError> {
+        let mut command = RawDocumentBuf::new();
+        command.append(name, collection);
+        command.append(key, RawArrayBuf::from_iter(writes));
+        command.append(cstr!("ordered"), false);
         // Commands that are spelled out do not take the client's write concern.
         let timeout = i64::try_from(WRITE_TIMEOUT.as_millis()).unwrap_or(i64::MAX);
-        let write_concern = doc! { "w": "majority", "j": true, "wtimeout": timeout };
-        command.insert("writeConcern", write_concern);
+        let write_concern = rawdoc! { "w": "majority", "j": true, "wtimeout": timeout };
+        command.append(cstr!("writeConcern"), write_concern);
         let reply = within_deadline(self.run_repeatedly(command)).await?;
         read_reply(&reply)
     }
 
-    async fn run_repeatedly(&self, command: Document) -> Result<Document, DriverError> {
-        let command = RawDocumentBuf::try_from(&command)?;
+    async fn run_repeatedly(&self, command: RawDocumentBuf) -> Result<Document, DriverError> {
         let run = || self.database.run_raw_command(command.clone());
         for _ in 0..REPEATS {
             match run().await {
@@ -140,7 +158,8 @@ fn refused(code: i32) -> StoreError {
 }
 
 fn entries<'a>(reply: &'a Document, key: &str) -> impl Iterator<Item = &'a Document> {
-    array(reply, key).iter().filter_map(Bson::as_document)
+    let entries = reply.get_array(key).map_or(&[][..], Vec::as_slice);
+    entries.iter().filter_map(Bson::as_document)
 }
 
 fn position(entry: &Document) -> usize {
@@ -153,6 +172,8 @@ fn number(document: &Document, key: &str) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use mongodb::bson::doc;
+
     use super::*;
 
     #[test]

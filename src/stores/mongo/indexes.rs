@@ -7,14 +7,14 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use mongodb::IndexModel;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::IndexOptions;
-use mongodb::{Collection, IndexModel};
 
 use crate::stores::error::OpenError;
 
-use super::documents::token::{UNPUBLISHED, unpublished_in_order};
-use super::{DUPLICATE_KEY, MongoStore, STORE, error_code};
+use super::documents::token::{is_unpublished, unpublished_in_order};
+use super::{DUPLICATE_KEY, Documents, MongoStore, STORE, error_code};
 
 /// Building an index over an old, large collection takes its time.
 const BUILD_DEADLINE: Duration = Duration::from_mins(10);
@@ -98,7 +98,7 @@ pub(super) async fn create(store: &MongoStore) -> Result<(), OpenError> {
 }
 
 async fn create_in(
-    collection: &Collection<Document>,
+    collection: &Documents,
     uniques: &[Unique],
     mut models: Vec<IndexModel>,
 ) -> Result<(), OpenError> {
@@ -192,7 +192,7 @@ fn finding_in_order(fields: &[&str]) -> IndexModel {
 
 /// Small, since an end is unpublished for a moment only.
 fn finding_unpublished() -> IndexModel {
-    let options = IndexOptions::builder().partial_filter_expression(doc! { UNPUBLISHED: true });
+    let options = IndexOptions::builder().partial_filter_expression(is_unpublished());
     IndexModel::builder()
         .keys(unpublished_in_order())
         .options(options.build())
@@ -208,7 +208,7 @@ fn expiring(field: &str) -> IndexModel {
 }
 
 /// Says which values are duplicated and what to do.
-async fn duplicates(collection: &Collection<Document>, uniques: &[Unique]) -> OpenError {
+async fn duplicates(collection: &Documents, uniques: &[Unique]) -> OpenError {
     let name = collection.name();
     let mut findings = Vec::new();
     for unique in uniques {
@@ -246,7 +246,7 @@ fn finding(collection: &str, unique: &Unique, examples: &[Document]) -> String {
 }
 
 async fn duplicates_of(
-    collection: &Collection<Document>,
+    collection: &Documents,
     unique: &Unique,
 ) -> Result<Vec<Document>, OpenError> {
     let mut pipeline = unique.pipeline();

@@ -23,9 +23,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
 use mongodb::action::Find;
-use mongodb::bson::Document;
+use mongodb::bson::{Document, RawDocument, RawDocumentBuf};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::{Collection, Database};
 
@@ -47,13 +46,17 @@ const DUPLICATE_KEY: i32 = 11_000;
 /// The name of this store in errors.
 const STORE: &str = "MongoDB";
 
+/// A collection whose documents are read and written as they stand on the wire: to take each apart
+/// into a map costs more than all else that is done with it.
+type Documents = Collection<RawDocumentBuf>;
+
 /// The collections of one database.
 struct MongoStore {
     database: Database,
-    users: Collection<Document>,
-    clients: Collection<Document>,
-    tokens: Collection<Document>,
-    ended_tokens: Collection<Document>,
+    users: Documents,
+    clients: Documents,
+    tokens: Documents,
+    ended_tokens: Documents,
     secrets: Collection<Document>,
     clock: Clock,
 }
@@ -110,9 +113,20 @@ async fn within_deadline<T>(
     }
 }
 
-/// All documents that a query finds.
-async fn all_documents(find: Find<'_, Document>) -> Result<Vec<Document>, StoreError> {
-    within_deadline(async { find.await?.try_collect().await }).await
+/// All documents that a query finds, but those that cannot be read.
+async fn read_all<T>(
+    find: Find<'_, RawDocumentBuf>,
+    read: impl Fn(&RawDocument) -> Option<T>,
+) -> Result<Vec<T>, StoreError> {
+    let found = async {
+        let mut cursor = find.await?;
+        let mut found = Vec::new();
+        while cursor.advance().await? {
+            found.extend(read(cursor.current()));
+        }
+        Ok(found)
+    };
+    within_deadline(found).await
 }
 
 /// What MongoDB or its driver said, without what could quote a document.

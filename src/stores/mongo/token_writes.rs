@@ -6,15 +6,17 @@
 use std::collections::{HashMap, HashSet};
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::raw::{RawBsonRef, cstr};
+use mongodb::bson::{RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use crate::domain::token::{RecordId, TokenRecord, TokenValue};
 use crate::stores::error::StoreError;
 use crate::stores::{ExpectedRecord, TokenWrite};
 
-use super::documents::{object_id, record_id, texts, token};
+use super::documents::fields::Fields;
+use super::documents::{object_id, texts, token};
 use super::grouped::GroupedReply;
-use super::{MongoStore, all_documents, one_batch};
+use super::{MongoStore, one_batch, read_all};
 
 /// An insert or a replacement, with its position in the batch.
 struct Put<'a> {
@@ -63,14 +65,11 @@ impl MongoStore {
             let ids: Vec<ObjectId> = deletes.iter().map(|(_, e)| object_id(e.id)).collect();
             let find = self.tokens.find(doc! { "_id": { "$in": ids } });
             let find = find.batch_size(one_batch(deletes.len()));
-            let present = all_documents(find).await?;
-            let mut present: HashMap<RecordId, &Document> = present
-                .iter()
-                .filter_map(|document| Some((record_id(document, "_id")?, document)))
-                .collect();
+            let present = read_all(find, read_state).await?;
+            let mut present: HashMap<RecordId, _> = present.into_iter().collect();
             deletes.retain(|(_, expected)| {
                 let found = present.remove(&expected.id);
-                found.is_some_and(|document| is_as_expected(document, expected))
+                found.is_some_and(|state| state == state_of(expected))
             });
         }
         if deletes.is_empty() {
@@ -78,7 +77,7 @@ impl MongoStore {
         }
         let commands = deletes
             .iter()
-            .map(|(_, expected)| doc! { "q": condition(expected), "limit": 1 })
+            .map(|(_, expected)| rawdoc! { "q": condition(expected), "limit": 1 })
             .collect();
         let reply = self.delete_grouped("tokens", commands).await?;
         let is_done = reply.count == deletes.len();
@@ -105,11 +104,9 @@ impl MongoStore {
     ) -> Result<HashSet<RecordId>, StoreError> {
         let ids: Vec<ObjectId> = deletes.iter().map(|(_, e)| object_id(e.id)).collect();
         let find = self.tokens.find(doc! { "_id": { "$in": ids } });
-        let documents = all_documents(find.projection(doc! { "_id": 1 })).await?;
-        Ok(documents
-            .iter()
-            .filter_map(|document| record_id(document, "_id"))
-            .collect())
+        let find = find.projection(doc! { "_id": 1 });
+        let left = read_all(find, |document| Fields::of(document).record_id("_id"));
+        Ok(left.await?.into_iter().collect())
     }
 
     /// Inserts and replaces, and gives the positions of those whose condition held.
@@ -144,10 +141,10 @@ impl MongoStore {
             .iter()
             .enumerate()
             .filter(|(index, put)| put.expected.is_none() && reply.refused.contains(index));
-        let deletes: Vec<Document> = refused
+        let deletes: Vec<RawDocumentBuf> = refused
             .filter_map(|(_, put)| Some((put.record.client_id.as_str(), put.record.user_id?)))
             .map(|(client_id, user_id)| unreadable(client_id, object_id(user_id)))
-            .map(|query| doc! { "q": query, "limit": 1 })
+            .map(|query| rawdoc! { "q": query, "limit": 1 })
             .collect();
         if !deletes.is_empty() {
             self.delete_grouped("tokens", deletes).await?;
@@ -163,12 +160,12 @@ impl MongoStore {
         let tokens: Vec<TokenValue> = puts.iter().map(|p| p.record.access_token.clone()).collect();
         let filter = doc! { "access_token": { "$in": texts(&tokens) } };
         let find = self.tokens.find(filter).batch_size(one_batch(puts.len()));
-        let documents = all_documents(find.projection(doc! { "access_token": 1 })).await?;
-        let written = |document: &Document| {
-            let access_token = TokenValue::parse(document.get_str("access_token").ok()?)?;
-            Some((access_token, record_id(document, "_id")?))
-        };
-        Ok(documents.iter().filter_map(written).collect())
+        let find = find.projection(doc! { "access_token": 1 });
+        let written = read_all(find, |document| {
+            let document = Fields::of(document);
+            Some((document.token("access_token")?, document.record_id("_id")?))
+        });
+        Ok(written.await?.into_iter().collect())
     }
 }
 
@@ -191,46 +188,62 @@ fn settle<'p, 'a>(puts: &'p [Put<'a>], reply: &GroupedReply) -> (Vec<usize>, Vec
     (done, doubtful)
 }
 
-fn update(put: &Put<'_>) -> Document {
+fn update(put: &Put<'_>) -> RawDocumentBuf {
     let document = token::write(put.record);
+    let mut update = RawDocumentBuf::new();
     if let Some(expected) = put.expected {
-        return doc! { "q": condition(expected), "u": document };
+        update.append(cstr!("q"), condition(expected));
+        update.append(cstr!("u"), document);
+        return update;
     }
     // An insert that is repeated after a lost answer finds its own record and leaves it be; the
     // unique index on user and client refuses it when there is another.
-    doc! {
-        "q": { "_id": object_id(put.record.id) },
-        "u": { "$setOnInsert": document },
-        "upsert": true,
-    }
+    update.append(cstr!("q"), rawdoc! { "_id": object_id(put.record.id) });
+    update.append(cstr!("u"), rawdoc! { "$setOnInsert": document });
+    update.append(cstr!("upsert"), true);
+    update
 }
 
 /// The document of a session that `documents::token` cannot read.
-fn unreadable(client_id: &str, user_id: ObjectId) -> Document {
-    let shape = doc! { "$not": { "$regex": "^[A-Za-z0-9]{30}$" } };
-    doc! {
+fn unreadable(client_id: &str, user_id: ObjectId) -> RawDocumentBuf {
+    let shape = || rawdoc! { "$not": { "$regex": "^[A-Za-z0-9]{30}$" } };
+    rawdoc! {
         "client_id": client_id,
         "user_id": user_id,
         "$or": [
-            { "access_token": &shape },
-            { "refresh_token": { "$nin": [Bson::Null], "$not": { "$regex": "^[A-Za-z0-9]{30}$" } } },
+            { "access_token": shape() },
+            { "refresh_token": { "$nin": [null], "$not": { "$regex": "^[A-Za-z0-9]{30}$" } } },
             { "expires": { "$not": { "$type": "date" } } },
         ],
     }
 }
 
-fn condition(expected: &ExpectedRecord) -> Document {
+fn condition(expected: &ExpectedRecord) -> RawDocumentBuf {
+    let mut condition = RawDocumentBuf::new();
+    condition.append(cstr!("_id"), object_id(expected.id));
+    condition.append(cstr!("access_token"), expected.access_token.expose());
     // A condition of null holds for an absent field.
     let refresh_token = expected.refresh_token.as_ref().map(TokenValue::expose);
-    doc! {
-        "_id": object_id(expected.id),
-        "access_token": expected.access_token.expose(),
-        "refresh_token": refresh_token,
-    }
+    let refresh_token = refresh_token.map_or(RawBsonRef::Null, RawBsonRef::String);
+    condition.append(cstr!("refresh_token"), refresh_token);
+    condition
 }
 
-fn is_as_expected(document: &Document, expected: &ExpectedRecord) -> bool {
-    let text = |key: &str| document.get(key).and_then(Bson::as_str);
-    text("access_token") == Some(expected.access_token.expose())
-        && text("refresh_token") == expected.refresh_token.as_ref().map(TokenValue::expose)
+/// The tokens of a pair, whatever else it has; of a document that cannot be read none.
+type PairState = (Option<TokenValue>, Option<TokenValue>);
+
+fn read_state(document: &RawDocument) -> Option<(RecordId, PairState)> {
+    let document = Fields::of(document);
+    let state = (
+        document.token("access_token"),
+        document.token("refresh_token"),
+    );
+    Some((document.record_id("_id")?, state))
+}
+
+fn state_of(expected: &ExpectedRecord) -> PairState {
+    (
+        Some(expected.access_token.clone()),
+        expected.refresh_token.clone(),
+    )
 }

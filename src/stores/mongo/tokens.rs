@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use futures_util::future;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, RawDocument, doc};
 use time::OffsetDateTime;
 
 use crate::domain::client::ClientId;
@@ -17,9 +17,10 @@ use crate::domain::user::UserId;
 use crate::stores::error::StoreError;
 use crate::stores::{Ends, TokenStore, TokenWrite};
 
-use super::documents::{date, object_id, record_id, texts, token};
+use super::documents::fields::Fields;
+use super::documents::{date, object_id, texts, token, user};
 use super::grouped::MOST_WRITES;
-use super::{MongoStore, all_documents, in_order, one_batch, within_deadline};
+use super::{MongoStore, in_order, one_batch, read_all, within_deadline};
 
 #[async_trait]
 impl TokenStore for MongoStore {
@@ -53,6 +54,19 @@ impl TokenStore for MongoStore {
         Ok(in_order(tokens, &found.collect()))
     }
 
+    async fn find_present(&self, tokens: &[TokenValue]) -> Result<HashSet<TokenValue>, StoreError> {
+        if tokens.is_empty() {
+            return Ok(HashSet::new());
+        }
+        // The index has all that is asked for: no document is read.
+        let filter = doc! { "access_token": { "$in": texts(tokens) } };
+        let find = self.tokens.find(filter);
+        let find = find.projection(doc! { "access_token": 1, "_id": 0 });
+        let find = find.batch_size(one_batch(tokens.len()));
+        let present = read_all(find, token::read_access_token).await?;
+        Ok(present.into_iter().collect())
+    }
+
     async fn find_by_refresh_token(
         &self,
         tokens: &[TokenValue],
@@ -61,21 +75,23 @@ impl TokenStore for MongoStore {
             return Ok(Vec::new());
         }
         // Without the type the server does not use the index of refresh tokens, which is partial.
-        let filter = doc! { "$or": [
-            { "refresh_token": { "$in": texts(tokens), "$type": "string" } },
-            { "rotated_from.refresh_token": { "$in": texts(tokens) } },
-        ] };
-        let records = self.find_records(filter, 2 * tokens.len()).await?;
-        let mut found = HashMap::new();
-        for record in &records {
-            if let Some(spent) = &record.rotated_from {
-                found.insert(spent.refresh_token.clone(), record.clone());
-            }
-        }
-        // The present refresh tokens come last, so that they win.
-        for record in records {
-            if let Some(present) = record.refresh_token.clone() {
-                found.insert(present, record);
+        let any = |tokens: &[TokenValue]| doc! { "$in": texts(tokens), "$type": "string" };
+        let filter = doc! { "refresh_token": any(tokens) };
+        let records = self.find_records(filter, tokens.len()).await?;
+        let present = records.into_iter();
+        let present = present.filter_map(|record| Some((record.refresh_token.clone()?, record)));
+        let mut found: HashMap<TokenValue, TokenRecord> = present.collect();
+        let spent: Vec<TokenValue> = tokens
+            .iter()
+            .filter(|token| !found.contains_key(token))
+            .cloned()
+            .collect();
+        if !spent.is_empty() {
+            let filter = doc! { "rotated_from.refresh_token": any(&spent) };
+            for record in self.find_records(filter, spent.len()).await? {
+                if let Some(rotated_from) = &record.rotated_from {
+                    found.insert(rotated_from.refresh_token.clone(), record);
+                }
             }
         }
         Ok(in_order(tokens, &found))
@@ -128,9 +144,9 @@ impl TokenStore for MongoStore {
 
     async fn remember_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError> {
         for group in ends.chunks(MOST_WRITES) {
-            let updates = group.iter().map(token::remember).collect();
+            let memories = group.iter().map(token::write_end).collect();
             // A refusal by the unique `_id` means that the end is remembered.
-            self.update_grouped("ended_tokens", updates).await?;
+            self.insert_grouped("ended_tokens", memories).await?;
         }
         Ok(())
     }
@@ -145,12 +161,11 @@ impl TokenStore for MongoStore {
         let any = doc! { "$in": texts(refresh_tokens) };
         let find = self.ended_tokens.find(doc! { "refresh_token": any });
         let find = find.batch_size(one_batch(refresh_tokens.len()));
-        let documents = all_documents(find).await?;
-        let end = |document: &Document| {
+        let found = read_all(find, |document| {
             let end = token::read_end(document)?;
             Some((end.refresh_token.clone()?, end))
-        };
-        let found = documents.iter().filter_map(end).collect();
+        });
+        let found = found.await?.into_iter().collect();
         Ok(in_order(refresh_tokens, &found))
     }
 
@@ -200,8 +215,7 @@ impl TokenStore for MongoStore {
         let find = self.tokens.find(filter);
         let find = find.sort(doc! { "expires": -1, "_id": -1 });
         let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
-        let documents = all_documents(find.batch_size(one_batch(limit))).await?;
-        Ok(documents.iter().filter_map(token::read).collect())
+        read_all(find.batch_size(one_batch(limit)), token::read).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -217,8 +231,7 @@ impl MongoStore {
         expected: usize,
     ) -> Result<Vec<TokenRecord>, StoreError> {
         let find = self.tokens.find(filter).batch_size(one_batch(expected));
-        let documents = all_documents(find).await?;
-        Ok(documents.iter().filter_map(token::read).collect())
+        read_all(find, token::read).await
     }
 
     /// The names of those of these users that are there and not disabled.
@@ -232,12 +245,8 @@ impl MongoStore {
         let object_ids: Vec<ObjectId> = ids.iter().copied().map(object_id).collect();
         let filter = doc! { "_id": { "$in": object_ids }, "disabled": { "$ne": true } };
         let find = self.users.find(filter).projection(doc! { "username": 1 });
-        let documents = all_documents(find.batch_size(one_batch(ids.len()))).await?;
-        let name = |document: &Document| {
-            let username = document.get_str("username").ok()?;
-            Some((record_id(document, "_id")?, username.to_owned()))
-        };
-        Ok(documents.iter().filter_map(name).collect())
+        let names = read_all(find.batch_size(one_batch(ids.len())), user::read_name);
+        Ok(names.await?.into_iter().collect())
     }
 
     /// Those of these clients that are there and not disabled.
@@ -252,9 +261,9 @@ impl MongoStore {
         let filter = doc! { "client_id": { "$in": texts }, "disabled": { "$ne": true } };
         let projection = doc! { "client_id": 1, "_id": 0 };
         let find = self.clients.find(filter).projection(projection);
-        let documents = all_documents(find.batch_size(one_batch(ids.len()))).await?;
-        let id = |document: &Document| document.get_str("client_id").map(ClientId::new).ok();
-        Ok(documents.iter().filter_map(id).collect())
+        let id = |document: &RawDocument| Fields::of(document).text("client_id").map(ClientId::new);
+        let enabled = read_all(find.batch_size(one_batch(ids.len())), id);
+        Ok(enabled.await?.into_iter().collect())
     }
 }
 

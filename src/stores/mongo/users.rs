@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, RawDocumentBuf, doc};
 
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use crate::stores::UserStore;
@@ -12,7 +12,8 @@ use crate::stores::error::{InsertError, StoreError};
 
 use super::documents::{object_id, user};
 use super::{
-    DUPLICATE_KEY, MongoStore, all_documents, error_code, in_order, one_batch, within_deadline,
+    DUPLICATE_KEY, Documents, MongoStore, error_code, in_order, one_batch, read_all,
+    within_deadline,
 };
 
 #[async_trait]
@@ -35,16 +36,15 @@ impl UserStore for MongoStore {
         }
         let object_ids: Vec<ObjectId> = ids.iter().copied().map(object_id).collect();
         let find = self.users.find(doc! { "_id": { "$in": object_ids } });
-        let documents = all_documents(find.batch_size(one_batch(ids.len()))).await?;
-        let users = documents.iter().filter_map(user::read);
-        let found: HashMap<UserId, User> = users.map(|user| (user.id, user)).collect();
+        let users = read_all(find.batch_size(one_batch(ids.len())), user::read).await?;
+        let users = users.into_iter().map(|user| (user.id, user));
+        let found: HashMap<UserId, User> = users.collect();
         Ok(in_order(ids, &found))
     }
 
     async fn insert_user(&self, user: &NewUser) -> Result<User, InsertError> {
         let id = ObjectId::new();
-        let document = user::write(id, user);
-        insert(&self.users, &document).await?;
+        let document = insert(&self.users, user::write(id, user)).await?;
         let corrupt = StoreError::Corrupt {
             place: "users",
             what: "the new document cannot be read",
@@ -75,8 +75,7 @@ impl UserStore for MongoStore {
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let find = self.users.find(filter).sort(doc! { "_id": 1 }).limit(limit);
-        let documents = all_documents(find).await?;
-        Ok(documents.iter().filter_map(user::read).collect())
+        read_all(find, user::read).await
     }
 
     async fn count_users(&self) -> Result<u64, StoreError> {
@@ -84,23 +83,20 @@ impl UserStore for MongoStore {
     }
 }
 
-/// Stores a new document whose name must be unique.
+/// Stores a new document whose name must be unique, and gives it as it is stored.
 pub(super) async fn insert(
-    collection: &mongodb::Collection<Document>,
-    document: &Document,
-) -> Result<(), InsertError> {
+    collection: &Documents,
+    document: Document,
+) -> Result<RawDocumentBuf, InsertError> {
     let insert = async {
-        match collection.insert_one(document).await {
-            Ok(_) => Ok(true),
-            Err(error) if error_code(&error) == Some(DUPLICATE_KEY) => Ok(false),
+        let document = RawDocumentBuf::try_from(document)?;
+        match collection.insert_one(&document).await {
+            Ok(_) => Ok(Some(document)),
+            Err(error) if error_code(&error) == Some(DUPLICATE_KEY) => Ok(None),
             Err(error) => Err(error),
         }
     };
-    if within_deadline(insert).await? {
-        Ok(())
-    } else {
-        Err(InsertError::Taken)
-    }
+    within_deadline(insert).await?.ok_or(InsertError::Taken)
 }
 
 /// Leaves out what nobody wrote, so that a page is full unless it is the last one.

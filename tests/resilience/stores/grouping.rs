@@ -115,9 +115,9 @@ async fn written(served: &Served) -> (u64, u64) {
 
 /// What a mongod was asked to write.
 struct Count {
-    /// Commands that update documents.
+    /// Commands that write documents.
     commands: u64,
-    /// Single updates that a majority has to confirm.
+    /// Single writes that a majority has to confirm.
     by_majority: u64,
 }
 
@@ -138,9 +138,11 @@ impl Count {
                 .fold(status.clone(), |status, name| folder(&status, name));
             u64::try_from(found.get_i64(last).unwrap()).unwrap()
         };
+        // Ends are inserted, pairs are updated.
+        let sum = |of: &dyn Fn(&str) -> u64| of("insert") + of("update");
         Self {
-            commands: number(&["metrics", "commands", "update", "total"]),
-            by_majority: number(&["opWriteConcernCounters", "update", "wmajority"]),
+            commands: sum(&|kind| number(&["metrics", "commands", kind, "total"])),
+            by_majority: sum(&|kind| number(&["opWriteConcernCounters", kind, "wmajority"])),
         }
     }
 }

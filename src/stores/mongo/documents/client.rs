@@ -2,16 +2,15 @@
 
 use std::sync::Once;
 
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::raw::RawBsonRef;
+use mongodb::bson::{Bson, Document, RawDocument, doc};
 use tracing::warn;
 
 use crate::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
 use crate::domain::scope::Scope;
 
-use super::{
-    SCHEMA, SCHEMA_VERSION, array, binary, date, instant, is_disabled, is_ours, record_id, scope,
-    strings,
-};
+use super::fields::Fields;
+use super::{SCHEMA, SCHEMA_VERSION, binary, date, is_disabled, is_ours};
 
 /// The document of a new client. Its `_id` is made by the driver.
 pub(in super::super) fn write(client: &Client) -> Document {
@@ -31,7 +30,7 @@ pub(in super::super) fn write(client: &Client) -> Document {
         "client_type": client.client_type.as_str(),
         "default_redirect_uri": "",
         "default_scopes": scope_tokens(&client.default_scope),
-        SCHEMA: SCHEMA_VERSION,
+        SCHEMA.as_str(): SCHEMA_VERSION,
         "created_at": date(client.created_at),
         "disabled": client.is_disabled,
         "name": &client.name,
@@ -41,22 +40,23 @@ pub(in super::super) fn write(client: &Client) -> Document {
 }
 
 /// Reads a client; `None` when an identifier has a type nobody writes.
-pub(in super::super) fn read(document: &Document) -> Option<Client> {
-    let id = ClientId::new(document.get_str("client_id").ok()?);
-    let made_at = record_id(document, "_id")?.created_at();
+pub(in super::super) fn read(document: &RawDocument) -> Option<Client> {
+    let document = &Fields::of(document);
+    let id = ClientId::new(document.text("client_id")?);
+    let made_at = document.record_id("_id")?.created_at();
     let secrets = secrets(document);
     let client = if is_ours(document) {
         Client {
             id,
             // What cannot be read must not become a client that needs no secret.
             client_type: client_type(document).unwrap_or(ClientType::Confidential),
-            name: document.get_str("name").unwrap_or_default().to_owned(),
+            name: document.text("name").unwrap_or_default().to_owned(),
             allowed_grant_types: grant_types(document),
-            allowed_scope: scope(document, "allowed_scopes"),
-            default_scope: scope(document, "default_scopes"),
+            allowed_scope: document.scope("allowed_scopes"),
+            default_scope: document.scope("default_scopes"),
             secrets,
             is_disabled: is_disabled(document),
-            created_at: instant(document, "created_at").unwrap_or(made_at),
+            created_at: document.instant("created_at").unwrap_or(made_at),
         }
     } else {
         // Flask-Sentinel writes grant types and scopes but never reads them back.
@@ -76,7 +76,7 @@ pub(in super::super) fn read(document: &Document) -> Option<Client> {
 }
 
 /// Flask-Sentinel never checks a secret: its confidential clients are public ones.
-fn taken_over_type(document: &Document, secrets: &[SecretHash]) -> ClientType {
+fn taken_over_type(document: &Fields<'_>, secrets: &[SecretHash]) -> ClientType {
     static WARNED: Once = Once::new();
     if client_type(document) != Some(ClientType::Confidential) {
         return ClientType::Public;
@@ -90,12 +90,13 @@ fn taken_over_type(document: &Document, secrets: &[SecretHash]) -> ClientType {
     ClientType::Public
 }
 
-fn client_type(document: &Document) -> Option<ClientType> {
-    ClientType::parse(document.get_str("client_type").ok()?)
+fn client_type(document: &Fields<'_>) -> Option<ClientType> {
+    ClientType::parse(document.text("client_type")?)
 }
 
-fn grant_types(document: &Document) -> Vec<GrantType> {
-    strings(document, "allowed_grant_types")
+fn grant_types(document: &Fields<'_>) -> Vec<GrantType> {
+    document
+        .texts("allowed_grant_types")
         .filter_map(GrantType::parse)
         .collect()
 }
@@ -104,22 +105,27 @@ fn scope_tokens(scope: &Scope) -> Vec<&str> {
     scope.iter().collect()
 }
 
-fn secrets(document: &Document) -> Vec<SecretHash> {
-    let hash = |value: &Bson| match value {
-        Bson::Binary(binary) => binary.bytes.as_slice().try_into().ok().map(SecretHash),
+fn secrets(document: &Fields<'_>) -> Vec<SecretHash> {
+    let hash = |value: RawBsonRef<'_>| match value {
+        RawBsonRef::Binary(binary) => binary.bytes.try_into().ok().map(SecretHash),
         _ => None,
     };
-    array(document, "client_secret_hashes")
-        .iter()
+    document
+        .elements("client_secret_hashes")
         .filter_map(hash)
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use mongodb::bson::RawDocumentBuf;
     use mongodb::bson::oid::ObjectId;
 
     use super::*;
+
+    fn read(document: &Document) -> Option<Client> {
+        super::read(&RawDocumentBuf::try_from(document).unwrap())
+    }
 
     fn old(client_type: &str) -> Document {
         doc! { "_id": ObjectId::new(), "client_id": "app", "client_type": client_type }
@@ -151,7 +157,7 @@ mod tests {
     #[test]
     fn a_client_of_ours_with_an_unknown_type_needs_a_secret() {
         let mut document = old("mystery");
-        document.insert(SCHEMA, SCHEMA_VERSION);
+        document.insert(SCHEMA.as_str(), SCHEMA_VERSION);
         assert_eq!(
             read(&document).unwrap().client_type,
             ClientType::Confidential

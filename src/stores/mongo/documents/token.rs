@@ -1,6 +1,9 @@
 //! Documents of `tokens` and `ended_tokens`.
 
-use mongodb::bson::{Bson, Document, doc};
+use std::collections::HashSet;
+
+use mongodb::bson::raw::{CStr, RawArrayBuf, RawBsonRef, cstr};
+use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 use time::OffsetDateTime;
 use tracing::warn;
 
@@ -8,58 +11,61 @@ use crate::domain::client::ClientId;
 use crate::domain::scope::Scope;
 use crate::domain::token::{CLEANUP_SLACK, EndedToken, RotatedFrom, TokenRecord, TokenValue};
 
-use super::{SCHEMA, SCHEMA_VERSION, date, instant, object_id, record_id, scope, texts, token};
+use super::fields::Fields;
+use super::{SCHEMA, SCHEMA_VERSION, date, object_id};
 
 /// The access token in whose place a pair came.
-const REPLACED: &str = "replaced_access_token";
+const REPLACED: &CStr = cstr!("replaced_access_token");
+/// Marks an end whose caller was not answered yet.
+const UNANSWERED: &CStr = cstr!("unanswered");
+/// Marks an end of which Redis was not told yet.
+const UNPUBLISHED: &CStr = cstr!("unpublished");
 
 /// The document of a token pair.
-pub(in super::super) fn write(record: &TokenRecord) -> Document {
-    let mut document = doc! {
-        "_id": object_id(record.id),
-        "access_token": record.access_token.expose(),
-        "client_id": record.client_id.as_str(),
-        "expires": date(record.expires_at),
-        "scopes": scope_tokens(&record.scope),
-        "token_type": "Bearer",
-        "user": Bson::Null,
-        SCHEMA: SCHEMA_VERSION,
-        "refresh_scopes": scope_tokens(&record.refresh_scope),
-        "family": object_id(record.family),
-        "issued_at": date(record.issued_at),
-    };
+pub(in super::super) fn write(record: &TokenRecord) -> RawDocumentBuf {
+    let mut document = RawDocumentBuf::new();
+    document.append(cstr!("_id"), object_id(record.id));
+    document.append(cstr!("access_token"), record.access_token.expose());
+    document.append(cstr!("client_id"), record.client_id.as_str());
+    document.append(cstr!("expires"), date(record.expires_at));
+    document.append(cstr!("scopes"), scope_tokens(&record.scope));
+    document.append(cstr!("token_type"), "Bearer");
+    document.append(cstr!("user"), RawBsonRef::Null);
+    document.append(SCHEMA, SCHEMA_VERSION);
+    document.append(cstr!("refresh_scopes"), scope_tokens(&record.refresh_scope));
+    document.append(cstr!("family"), object_id(record.family));
+    document.append(cstr!("issued_at"), date(record.issued_at));
     if let Some(refresh_token) = &record.refresh_token {
-        document.insert("refresh_token", refresh_token.expose());
+        document.append(cstr!("refresh_token"), refresh_token.expose());
     }
     if let Some(user_id) = record.user_id {
-        document.insert("user_id", object_id(user_id));
+        document.append(cstr!("user_id"), object_id(user_id));
     }
     if let Some(instant) = record.refresh_expires_at {
-        document.insert("refresh_expires", date(instant));
+        document.append(cstr!("refresh_expires"), date(instant));
     }
     if let Some(rotated_from) = &record.rotated_from {
-        let refresh_token = rotated_from.refresh_token.expose();
-        let at = date(rotated_from.at);
-        document.insert(
-            "rotated_from",
-            doc! { "refresh_token": refresh_token, "at": at },
-        );
+        let mut spent = RawDocumentBuf::new();
+        spent.append(cstr!("refresh_token"), rotated_from.refresh_token.expose());
+        spent.append(cstr!("at"), date(rotated_from.at));
+        document.append(cstr!("rotated_from"), spent);
     }
     if let Some(replaced) = &record.replaced {
-        document.insert(REPLACED, replaced.expose());
+        document.append(REPLACED, replaced.expose());
     }
     if let Some(instant) = purge_at(record) {
-        document.insert("purge_at", date(instant + CLEANUP_SLACK));
+        document.append(cstr!("purge_at"), date(instant + CLEANUP_SLACK));
     }
     document
 }
 
 /// Reads a token pair. One that nobody writes is told in the log and counts as absent: it must
 /// not break the answers to all the others of a batch.
-pub(in super::super) fn read(document: &Document) -> Option<TokenRecord> {
-    let record = try_read(document);
+pub(in super::super) fn read(document: &RawDocument) -> Option<TokenRecord> {
+    let fields = Fields::of(document);
+    let record = try_read(&fields);
     if record.is_none() {
-        let id = record_id(document, "_id").map(|id| id.to_string());
+        let id = fields.record_id("_id").map(|id| id.to_string());
         warn!(
             record.id = id,
             "a document of the tokens collection cannot be read"
@@ -68,71 +74,96 @@ pub(in super::super) fn read(document: &Document) -> Option<TokenRecord> {
     record
 }
 
-fn try_read(document: &Document) -> Option<TokenRecord> {
-    let id = record_id(document, "_id")?;
-    let user_id = match document.get("user_id") {
-        None | Some(Bson::Null) => None,
-        Some(_) => Some(record_id(document, "user_id")?),
-    };
-    let refresh_token = match document.get("refresh_token") {
-        None | Some(Bson::Null) => None,
-        Some(_) => Some(token(document, "refresh_token")?),
-    };
+fn try_read(document: &Fields<'_>) -> Option<TokenRecord> {
+    let id = document.record_id("_id")?;
+    let refresh_token = document.token("refresh_token");
+    let user_id = document.record_id("user_id");
+    if refresh_token.is_none() && !document.lacks("refresh_token")
+        || user_id.is_none() && !document.lacks("user_id")
+    {
+        return None;
+    }
     Some(TokenRecord {
         id,
-        access_token: token(document, "access_token")?,
+        access_token: document.token("access_token")?,
         refresh_token,
-        client_id: ClientId::new(document.get_str("client_id").ok()?),
+        client_id: ClientId::new(document.text("client_id")?),
         user_id,
-        scope: scope(document, "scopes"),
+        scope: document.scope("scopes"),
         // Flask-Sentinel knows one scope only.
-        refresh_scope: match document.get("refresh_scopes") {
-            None => scope(document, "scopes"),
-            Some(_) => scope(document, "refresh_scopes"),
+        refresh_scope: if document.has("refresh_scopes") {
+            document.scope("refresh_scopes")
+        } else {
+            document.scope("scopes")
         },
-        issued_at: instant(document, "issued_at").unwrap_or_else(|| id.created_at()),
-        expires_at: instant(document, "expires")?,
-        refresh_expires_at: instant(document, "refresh_expires"),
-        family: record_id(document, "family").unwrap_or(id),
+        issued_at: document
+            .instant("issued_at")
+            .unwrap_or_else(|| id.created_at()),
+        expires_at: document.instant("expires")?,
+        refresh_expires_at: document.instant("refresh_expires"),
+        family: document.record_id("family").unwrap_or(id),
         rotated_from: rotated_from(document),
-        replaced: token(document, REPLACED),
+        replaced: document.token(REPLACED.as_str()),
     })
 }
 
-/// Marks an end whose caller was not answered yet.
-const UNANSWERED: &str = "unanswered";
-/// Marks an end of which Redis was not told yet.
-pub(in super::super) const UNPUBLISHED: &str = "unpublished";
+/// Reads the access token of a pair, of a document that may have no more.
+pub(in super::super) fn read_access_token(document: &RawDocument) -> Option<TokenValue> {
+    Fields::of(document).token("access_token")
+}
+
+/// The condition of an index of what Redis was not told yet.
+pub(in super::super) fn is_unpublished() -> Document {
+    doc! { UNPUBLISHED.as_str(): true }
+}
 
 /// The keys of the index that finds ends of which Redis was not told yet.
 pub(in super::super) fn unpublished_in_order() -> Document {
-    doc! { UNPUBLISHED: 1, "expires": 1, "_id": 1 }
+    doc! { UNPUBLISHED.as_str(): 1, "expires": 1, "_id": 1 }
 }
 
-/// The updates that take marks off ends.
-pub(in super::super) fn settle(answered: &[TokenValue], published: &[TokenValue]) -> Vec<Document> {
-    let update = |mark: &str, tokens: &[TokenValue]| {
-        doc! {
-            "q": { "_id": { "$in": texts(tokens) } },
-            "u": { "$unset": { mark: "" } },
-            "multi": true,
-        }
-    };
-    let marks = [(UNANSWERED, answered), (UNPUBLISHED, published)];
-    let marked = marks.into_iter().filter(|(_, tokens)| !tokens.is_empty());
-    marked.map(|(mark, tokens)| update(mark, tokens)).collect()
+/// The updates that take marks off ends: both at once where both are to go.
+pub(in super::super) fn settle(
+    answered: &[TokenValue],
+    published: &[TokenValue],
+) -> Vec<RawDocumentBuf> {
+    let both: HashSet<&TokenValue> = published.iter().collect();
+    let (both, answered): (Vec<_>, Vec<_>) =
+        answered.iter().partition(|token| both.contains(token));
+    let done: HashSet<&TokenValue> = both.iter().copied().collect();
+    let published = published.iter().filter(|token| !done.contains(token));
+    let published: Vec<&TokenValue> = published.collect();
+    let groups: [(&[&CStr], Vec<&TokenValue>); 3] = [
+        (&[UNANSWERED, UNPUBLISHED], both),
+        (&[UNANSWERED], answered),
+        (&[UNPUBLISHED], published),
+    ];
+    let filled = groups.iter().filter(|(_, tokens)| !tokens.is_empty());
+    filled
+        .map(|(marks, tokens)| take_off(marks, tokens))
+        .collect()
 }
 
-/// The update that remembers an end; the first one of a token stays.
-pub(in super::super) fn remember(end: &EndedToken) -> Document {
-    let mut memory = doc! {
-        "family": object_id(end.family),
-        "ended_at": date(end.ended_at),
-        "expires": date(end.access_expires_at),
-        "forget_at": date(end.forget_at),
-    };
+fn take_off(marks: &[&CStr], tokens: &[&TokenValue]) -> RawDocumentBuf {
+    let tokens: RawArrayBuf = tokens.iter().map(|token| token.expose()).collect();
+    let marks: RawDocumentBuf = marks.iter().map(|mark| (*mark, "")).collect();
+    rawdoc! {
+        "q": { "_id": { "$in": tokens } },
+        "u": { "$unset": marks },
+        "multi": true,
+    }
+}
+
+/// The memory of an end.
+pub(in super::super) fn write_end(end: &EndedToken) -> RawDocumentBuf {
+    let mut memory = RawDocumentBuf::new();
+    memory.append(cstr!("_id"), end.access_token.expose());
+    memory.append(cstr!("family"), object_id(end.family));
+    memory.append(cstr!("ended_at"), date(end.ended_at));
+    memory.append(cstr!("expires"), date(end.access_expires_at));
+    memory.append(cstr!("forget_at"), date(end.forget_at));
     if let Some(refresh_token) = &end.refresh_token {
-        memory.insert("refresh_token", refresh_token.expose());
+        memory.append(cstr!("refresh_token"), refresh_token.expose());
     }
     // Marks are there only while there is something to do, so that their index is small.
     for (mark, is_settled) in [
@@ -140,35 +171,32 @@ pub(in super::super) fn remember(end: &EndedToken) -> Document {
         (UNPUBLISHED, end.is_published),
     ] {
         if !is_settled {
-            memory.insert(mark, true);
+            memory.append(mark, true);
         }
     }
-    doc! {
-        "q": { "_id": end.access_token.expose() },
-        "u": { "$setOnInsert": memory },
-        "upsert": true,
-    }
+    memory
 }
 
 /// Reads the memory of an end; `None` when nobody writes it so.
-pub(in super::super) fn read_end(document: &Document) -> Option<EndedToken> {
+pub(in super::super) fn read_end(document: &RawDocument) -> Option<EndedToken> {
+    let document = Fields::of(document);
     Some(EndedToken {
-        access_token: token(document, "_id")?,
-        refresh_token: token(document, "refresh_token"),
-        family: record_id(document, "family")?,
-        ended_at: instant(document, "ended_at")?,
-        access_expires_at: instant(document, "expires")?,
-        forget_at: instant(document, "forget_at")?,
-        is_answered: !document.contains_key(UNANSWERED),
-        is_published: !document.contains_key(UNPUBLISHED),
+        access_token: document.token("_id")?,
+        refresh_token: document.token("refresh_token"),
+        family: document.record_id("family")?,
+        ended_at: document.instant("ended_at")?,
+        access_expires_at: document.instant("expires")?,
+        forget_at: document.instant("forget_at")?,
+        is_answered: !document.has(UNANSWERED.as_str()),
+        is_published: !document.has(UNPUBLISHED.as_str()),
     })
 }
 
-fn rotated_from(document: &Document) -> Option<RotatedFrom> {
-    let spent = document.get_document("rotated_from").ok()?;
+fn rotated_from(document: &Fields<'_>) -> Option<RotatedFrom> {
+    let spent = document.document("rotated_from")?;
     Some(RotatedFrom {
-        refresh_token: token(spent, "refresh_token")?,
-        at: instant(spent, "at")?,
+        refresh_token: spent.token("refresh_token")?,
+        at: spent.instant("at")?,
     })
 }
 
@@ -182,9 +210,9 @@ fn purge_at(record: &TokenRecord) -> Option<OffsetDateTime> {
 }
 
 /// The empty scope is one empty string, as Flask-Sentinel writes it.
-fn scope_tokens(scope: &Scope) -> Vec<&str> {
+fn scope_tokens(scope: &Scope) -> RawArrayBuf {
     if scope.is_empty() {
-        return vec![""];
+        return RawArrayBuf::from_iter([""]);
     }
     scope.iter().collect()
 }
@@ -192,9 +220,17 @@ fn scope_tokens(scope: &Scope) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use mongodb::bson::oid::ObjectId;
-    use mongodb::bson::{DateTime, doc};
+    use mongodb::bson::{Bson, DateTime, doc};
 
     use super::*;
+
+    fn read(document: &Document) -> Option<TokenRecord> {
+        super::read(&RawDocumentBuf::try_from(document).unwrap())
+    }
+
+    fn write(record: &TokenRecord) -> Document {
+        Document::try_from(super::write(record)).unwrap()
+    }
 
     fn old() -> Document {
         doc! {

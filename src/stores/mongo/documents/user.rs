@@ -1,11 +1,13 @@
 //! Documents of `users`.
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::raw::RawBsonRef;
+use mongodb::bson::{Bson, Document, RawDocument, doc};
 
-use crate::domain::user::{HashOrigin, NewUser, PasswordHash, User};
+use crate::domain::user::{HashOrigin, NewUser, PasswordHash, User, UserId};
 
-use super::{SCHEMA, SCHEMA_VERSION, binary, date, instant, is_disabled, is_ours, record_id};
+use super::fields::Fields;
+use super::{SCHEMA, SCHEMA_VERSION, binary, date, is_disabled, is_ours};
 
 /// The document of a new user. The hash is binary, as Flask-Sentinel under Python 3 reads it.
 pub(in super::super) fn write(id: ObjectId, user: &NewUser) -> Document {
@@ -13,7 +15,7 @@ pub(in super::super) fn write(id: ObjectId, user: &NewUser) -> Document {
         "_id": id,
         "hashpw": binary(user.password_hash.as_str().as_bytes()),
         "username": &user.username,
-        SCHEMA: SCHEMA_VERSION,
+        SCHEMA.as_str(): SCHEMA_VERSION,
         "created_at": date(user.created_at),
         "disabled": false,
     }
@@ -21,7 +23,7 @@ pub(in super::super) fn write(id: ObjectId, user: &NewUser) -> Document {
 
 /// The fields of a hash made by us.
 pub(in super::super) fn hash_fields(hash: &PasswordHash) -> Document {
-    doc! { "hashpw": binary(hash.as_str().as_bytes()), SCHEMA: SCHEMA_VERSION }
+    doc! { "hashpw": binary(hash.as_str().as_bytes()), SCHEMA.as_str(): SCHEMA_VERSION }
 }
 
 /// A hash in each type that it may be stored as.
@@ -31,22 +33,32 @@ pub(in super::super) fn hash_forms(hash: &PasswordHash) -> [Bson; 2] {
 }
 
 /// Reads a user; `None` when the identifier or the name has a type nobody writes.
-pub(in super::super) fn read(document: &Document) -> Option<User> {
-    let id = record_id(document, "_id")?;
+pub(in super::super) fn read(document: &RawDocument) -> Option<User> {
+    let document = Fields::of(document);
+    let id = document.record_id("_id")?;
     Some(User {
         id,
-        username: document.get_str("username").ok()?.to_owned(),
-        password_hash: password_hash(document),
-        is_disabled: is_disabled(document),
-        created_at: instant(document, "created_at").unwrap_or_else(|| id.created_at()),
+        username: document.text("username")?.to_owned(),
+        password_hash: password_hash(&document),
+        is_disabled: is_disabled(&document),
+        created_at: document
+            .instant("created_at")
+            .unwrap_or_else(|| id.created_at()),
     })
 }
 
+/// Reads who a user is, of a document that has only that.
+pub(in super::super) fn read_name(document: &RawDocument) -> Option<(UserId, String)> {
+    let document = Fields::of(document);
+    let username = document.text("username")?.to_owned();
+    Some((document.record_id("_id")?, username))
+}
+
 /// Reads a hash: binary from Python 3 and from us, a string from Python 2.
-fn password_hash(document: &Document) -> Option<PasswordHash> {
+fn password_hash(document: &Fields<'_>) -> Option<PasswordHash> {
     let text = match document.get("hashpw")? {
-        Bson::Binary(binary) => String::from_utf8(binary.bytes.clone()).ok()?,
-        Bson::String(text) => text.clone(),
+        RawBsonRef::Binary(binary) => str::from_utf8(binary.bytes).ok()?,
+        RawBsonRef::String(text) => text,
         _ => return None,
     };
     let origin = if is_ours(document) {
@@ -56,18 +68,21 @@ fn password_hash(document: &Document) -> Option<PasswordHash> {
     };
     // Anything else than modular crypt format would match no password; it is missing to us.
     text.starts_with("$2")
-        .then(|| PasswordHash::new(text, origin))
+        .then(|| PasswordHash::new(text.to_owned(), origin))
 }
 
 #[cfg(test)]
 mod tests {
+    use mongodb::bson::RawDocumentBuf;
+
     use super::*;
 
     const HASH: &str = "$2b$12$/sbqlZ5/vN16apbzXVIw9Oet/NtzJUwT47UJmAoVU4dT4aExDkvEO";
 
-    fn document(hashpw: impl Into<Bson>) -> Document {
+    fn document(hashpw: impl Into<Bson>) -> RawDocumentBuf {
         let id = ObjectId::parse_str("6b049213eb1acd78e9075d3b").unwrap();
-        doc! { "_id": id, "hashpw": hashpw.into(), "username": "jonas" }
+        let document = doc! { "_id": id, "hashpw": hashpw.into(), "username": "jonas" };
+        RawDocumentBuf::try_from(document).unwrap()
     }
 
     #[test]

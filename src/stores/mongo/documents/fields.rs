@@ -1,0 +1,74 @@
+//! The fields of a document, read from its bytes in one pass.
+
+use mongodb::bson::RawDocument;
+use mongodb::bson::raw::RawBsonRef;
+use time::OffsetDateTime;
+
+use crate::domain::scope::Scope;
+use crate::domain::token::{RecordId, TokenValue};
+
+/// What a document has up to the first byte that is no BSON.
+pub(in super::super) struct Fields<'a>(Vec<(&'a str, RawBsonRef<'a>)>);
+
+impl<'a> Fields<'a> {
+    pub(in super::super) fn of(document: &'a RawDocument) -> Self {
+        let whole = document.iter().map_while(Result::ok);
+        Self(whole.map(|(key, value)| (key.as_str(), value)).collect())
+    }
+
+    /// The value of a field; `None` when there is none.
+    pub(super) fn get(&self, key: &str) -> Option<RawBsonRef<'a>> {
+        let mut named = self.0.iter().filter(|(name, _)| *name == key);
+        named.next().map(|(_, value)| *value)
+    }
+
+    /// Whether it has a field, of whatever value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Whether a field is absent or null.
+    pub(super) fn lacks(&self, key: &str) -> bool {
+        matches!(self.get(key), None | Some(RawBsonRef::Null))
+    }
+
+    pub(in super::super) fn text(&self, key: &str) -> Option<&'a str> {
+        self.get(key)?.as_str()
+    }
+
+    pub(in super::super) fn record_id(&self, key: &str) -> Option<RecordId> {
+        Some(RecordId(self.get(key)?.as_object_id()?.bytes()))
+    }
+
+    pub(in super::super) fn token(&self, key: &str) -> Option<TokenValue> {
+        TokenValue::parse(self.text(key)?)
+    }
+
+    pub(super) fn instant(&self, key: &str) -> Option<OffsetDateTime> {
+        let date = self.get(key)?.as_datetime()?;
+        let nanos = i128::from(date.timestamp_millis()) * 1_000_000;
+        OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()
+    }
+
+    pub(super) fn is_true(&self, key: &str) -> bool {
+        self.get(key).and_then(RawBsonRef::as_bool) == Some(true)
+    }
+
+    pub(super) fn document(&self, key: &str) -> Option<Fields<'a>> {
+        self.get(key)?.as_document().map(Fields::of)
+    }
+
+    /// The elements of an array; none when the field is absent or something else.
+    pub(super) fn elements(&self, key: &str) -> impl Iterator<Item = RawBsonRef<'a>> + use<'a> {
+        let array = self.get(key).and_then(RawBsonRef::as_array);
+        array.into_iter().flatten().map_while(Result::ok)
+    }
+
+    pub(super) fn texts(&self, key: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.elements(key).filter_map(RawBsonRef::as_str)
+    }
+
+    pub(super) fn scope(&self, key: &str) -> Scope {
+        self.texts(key).map(str::to_owned).collect()
+    }
+}
