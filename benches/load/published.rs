@@ -29,7 +29,7 @@ pub(crate) async fn write(stores: &Stores, tokens: &[String]) -> Outcome<()> {
             let mut grant = grant.ok_or("the truth does not have a token")?;
             grant.expires_at = grant.expires_at.min(now + KEPT_FOR);
             changes.push(Publication {
-                set: Some((token, grant)),
+                set: vec![(token, grant)],
                 delete: Vec::new(),
             });
         }

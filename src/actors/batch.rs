@@ -6,10 +6,11 @@ use ractor::{ActorProcessingErr, ActorRef, Message};
 
 use super::supervisor::surrounded::Surroundings;
 
-/// What waits for the next flight of one actor. At most one flight is in the air.
+/// What waits for the next flight of one actor. At most so many flights are in the air, mostly one.
 pub(super) struct Batch<T> {
     waiting: Vec<T>,
-    is_in_flight: bool,
+    in_flight: usize,
+    most_in_flight: usize,
 }
 
 /// A flight came back. Holds what it brought, or the fact that it panicked.
@@ -17,9 +18,15 @@ pub(super) struct Landed<T>(Option<T>);
 
 impl<T> Batch<T> {
     pub(super) fn new() -> Self {
+        Self::of_flights(1)
+    }
+
+    /// A batch for an actor whose flights need not wait for each other.
+    pub(super) fn of_flights(most_in_flight: usize) -> Self {
         Self {
             waiting: Vec::new(),
-            is_in_flight: false,
+            in_flight: 0,
+            most_in_flight,
         }
     }
 
@@ -27,13 +34,13 @@ impl<T> Batch<T> {
         self.waiting.push(item);
     }
 
-    /// All that waits but at most `limit`, if there is anything and no flight is in the air. The
+    /// All that waits but at most `limit`, if there is anything and another flight may go. The
     /// caller must [`launch`] it.
     pub(super) fn take_off(&mut self, limit: usize) -> Option<Vec<T>> {
-        if self.is_in_flight || self.waiting.is_empty() {
+        if self.in_flight >= self.most_in_flight || self.waiting.is_empty() {
             return None;
         }
-        self.is_in_flight = true;
+        self.in_flight += 1;
         let count = limit.min(self.waiting.len());
         Some(self.waiting.drain(..count).collect())
     }
@@ -58,7 +65,7 @@ impl<T> Batch<T> {
     /// # Errors
     /// When the flight panicked: a bug, so the actor passes it on and is restarted.
     pub(super) fn land<R>(&mut self, landed: Landed<R>) -> Result<R, ActorProcessingErr> {
-        self.is_in_flight = false;
+        self.in_flight = self.in_flight.saturating_sub(1);
         landed.outcome()
     }
 }
@@ -120,6 +127,20 @@ mod tests {
         assert_eq!(batch.take_off(9), None);
         assert!(batch.land(Landed(Some(()))).is_ok());
         assert_eq!(batch.take_off(9), Some(vec![2, 3]));
+    }
+
+    #[test]
+    fn no_more_flights_go_than_may() {
+        let mut batch = Batch::of_flights(2);
+        let mut take_off = |item| {
+            batch.push(item);
+            batch.take_off(9)
+        };
+        assert_eq!(take_off(1), Some(vec![1]));
+        assert_eq!(take_off(2), Some(vec![2]));
+        assert_eq!(take_off(3), None);
+        assert!(batch.land(Landed(Some(()))).is_ok());
+        assert_eq!(batch.take_off(9), Some(vec![3]));
     }
 
     #[test]

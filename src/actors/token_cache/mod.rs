@@ -7,13 +7,13 @@
 pub mod live_token;
 
 mod catch_up;
+mod changes;
 mod counters;
 mod flight;
 mod local_copy;
 mod losses;
 mod shard;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,6 @@ use super::handle::{AskError, Handle, within};
 use super::supervisor::Child;
 use crate::clock::Clock;
 use crate::domain::token::TokenValue;
-use crate::stores::redis::connection::Publication;
 use crate::stores::redis::endpoints::{RedisEndpoint, RedisEndpoints};
 use crate::stores::redis::slot;
 use crate::stores::{TokenStore, error::StoreError};
@@ -39,15 +38,13 @@ use shard::{Arguments, ShardRange, TokenCacheActor};
 
 /// The longest a verification waits.
 const VERIFY_DEADLINE: Duration = Duration::from_millis(250);
-/// The longest a change waits.
-const CHANGE_DEADLINE: Duration = Duration::from_secs(5);
 /// Most look-ups in flight per shard.
 const BOUND: usize = 1_024;
 /// Most changes in flight per shard: more than the token issuer ever has, so that none is shed.
 const CHANGE_BOUND: usize = 16_384;
 
 /// Why a token could not be verified or a change not be made in Redis.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum CacheError {
     /// The shard has too much in flight; nothing was begun.
     #[error("too many verifications are in flight")]
@@ -201,48 +198,6 @@ impl TokenCache {
         all.is_ok_and(|all| all.iter().all(|is_connected| *is_connected))
     }
 
-    /// Makes a change in Redis and the local copy: new keys set, ended ones deleted, in one
-    /// transaction where both are of one shard.
-    ///
-    /// # Errors
-    /// [`CacheError`] when Redis did not confirm all of it. What was to be deleted is then
-    /// deleted before that Redis is trusted again, if its end is remembered in the truth.
-    pub(super) async fn publish(&self, change: Publication) -> Result<(), CacheError> {
-        for token in &change.delete {
-            if let Some(shard) = self.shard(token) {
-                // Whoever asked the truth before this end may still put the token back into Redis.
-                shard.local.end(std::slice::from_ref(token));
-            }
-        }
-        self.change(change).await
-    }
-
-    /// Takes tokens out of Redis and the local copy that may have ended: if they live, the truth
-    /// puts them back.
-    ///
-    /// # Errors
-    /// As [`TokenCache::publish`].
-    pub(super) async fn withdraw(&self, delete: Vec<TokenValue>) -> Result<(), CacheError> {
-        self.change(Publication { set: None, delete }).await
-    }
-
-    async fn change(&self, change: Publication) -> Result<(), CacheError> {
-        let parts = self.split(change);
-        let done = join_all(parts.into_iter().map(|(shard, part)| {
-            let ask = TokenCacheMessage::Change;
-            // The actor does so too. But it may be dead, and what has ended in the truth must not
-            // be served by this server while its successor is awaited.
-            shard.local.forget(&part.delete);
-            async move {
-                shard
-                    .changes
-                    .ask(part, within(CHANGE_DEADLINE), ask)
-                    .await?
-            }
-        }));
-        done.await.into_iter().collect()
-    }
-
     /// Lets each shard connect anew, which carries out every remembered end before Redis is trusted
     /// again: for when it is not known which ends were published.
     pub(super) fn start_over(&self) {
@@ -250,24 +205,6 @@ impl TokenCache {
             shard.local.forget_all();
             shard.changes.tell(TokenCacheMessage::StartOver);
         }
-    }
-
-    // What one shard can do in one transaction.
-    fn split(&self, change: Publication) -> Vec<(&Shard, Publication)> {
-        let mut parts = BTreeMap::<usize, Publication>::new();
-        if let Some((token, grant)) = change.set {
-            let index = self.index(&token);
-            parts.entry(index).or_default().set = Some((token, grant));
-        }
-        for token in change.delete {
-            parts
-                .entry(self.index(&token))
-                .or_default()
-                .delete
-                .push(token);
-        }
-        let with_shard = |(index, part)| self.shards.get(index).map(|shard| (shard, part));
-        parts.into_iter().filter_map(with_shard).collect()
     }
 
     fn shard(&self, token: &TokenValue) -> Option<&Shard> {

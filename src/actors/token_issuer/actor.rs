@@ -8,6 +8,10 @@ use super::job::Job;
 use crate::actors::batch::{Batch, Landed, launch};
 use crate::actors::supervisor::surrounded::Kind;
 
+/// Rounds in the air at a time: while the truth writes one, the next is read and decided. That two
+/// may want the same is no other case than that two servers do.
+const FLIGHTS: usize = 2;
+
 pub(super) enum TokenIssuerMessage {
     Job(Job),
     Landed(Landed<()>),
@@ -46,7 +50,7 @@ impl Actor for TokenIssuerActor {
     ) -> Result<State, ActorProcessingErr> {
         Ok(State {
             flight,
-            jobs: Batch::new(),
+            jobs: Batch::of_flights(FLIGHTS),
         })
     }
 

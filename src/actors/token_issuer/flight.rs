@@ -12,9 +12,10 @@ use time::OffsetDateTime;
 use super::IssueError;
 use super::found::Found;
 use super::job::{Job, unfinished};
-use super::plan::{Decider, Plan, Step};
+use super::plan::{Decider, Plan};
 use super::request::{IssuedTokens, TokenPolicy};
 use super::settlement::{Settlement, Unsettled};
+use super::step::Step;
 use crate::actors::token_cache::TokenCache;
 use crate::clock::Clock;
 use crate::domain::token::{EndedToken, TokenValue};
@@ -185,12 +186,18 @@ impl Flight {
 
     // Brings the fast copy up to date with what was written, then answers.
     async fn publish(&self, plans: Vec<Plan>, settlement: &mut Settlement) {
-        let published = join_all(plans.iter().map(|plan| self.publish_one(plan))).await;
-        if self.caches.has_redis() {
-            self.withdraw_ended(&plans).await;
-        }
+        let changes = plans.iter().map(|plan| plan.step.publication()).collect();
+        let published = self.caches.publish(changes).await;
+        self.put_back_repeated(&plans).await;
+        let new: Vec<TokenValue> = plans
+            .iter()
+            .filter_map(|plan| plan.step.told())
+            .map(|record| record.access_token.clone())
+            .collect();
         let now = self.clock.now();
         for (plan, published) in plans.into_iter().zip(published) {
+            let published = published.map_err(IssueError::from);
+            let published = published.and_then(|()| self.check_published(&plan));
             let unsettled = Unsettled::of(&plan, published.is_ok());
             let is_taken = plan.job.answer(match plan.step {
                 Step::Refuse(error) => Err(error.into()),
@@ -205,21 +212,28 @@ impl Flight {
             });
             settlement.add(unsettled, is_taken);
         }
+        if self.caches.has_redis() {
+            self.withdraw_ended(new).await;
+        }
     }
 
-    async fn publish_one(&self, plan: &Plan) -> Result<(), IssueError> {
-        if let Some(change) = plan.step.publication() {
-            self.caches.publish(change).await?;
-        }
+    // A pair whose answer was lost may be missing in Redis, too.
+    async fn put_back_repeated(&self, plans: &[Plan]) {
+        let repeated = plans.iter().filter_map(|plan| match &plan.step {
+            Step::Repeat(pair) => Some(&pair.record.access_token),
+            Step::Refuse(_) | Step::Put(_) | Step::End { .. } => None,
+        });
+        join_all(repeated.map(|token| self.caches.put_back(token))).await;
+    }
+
+    // A Redis that is not trusted may have any access token of a family that is gone.
+    fn check_published(&self, plan: &Plan) -> Result<(), IssueError> {
         match &plan.step {
-            Step::Repeat(pair) => self.caches.put_back(&pair.record.access_token).await,
-            // A Redis that is not trusted may have any access token of a family that is gone.
             Step::End { ended, .. } if ended.is_empty() && !self.caches.is_connected() => {
-                return Err(unfinished());
+                Err(unfinished())
             }
-            Step::Refuse(_) | Step::Put(_) | Step::End { .. } => {}
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     // Without the truth nothing can be revoked. But Redis can go without the tokens, so that nobody
@@ -246,26 +260,18 @@ impl Flight {
     }
 
     // Between our write to the truth and the one to Redis, another server may have ended the new
-    // pair: then our key in Redis would outlive it.
-    async fn withdraw_ended(&self, plans: &[Plan]) {
-        let tokens: Vec<TokenValue> = plans
-            .iter()
-            .filter_map(|plan| plan.step.told())
-            .map(|record| record.access_token.clone())
-            .collect();
-        if tokens.is_empty() {
+    // pair: then our key in Redis would outlive it. Nobody waits for this.
+    async fn withdraw_ended(&self, new: Vec<TokenValue>) {
+        if new.is_empty() {
             return;
         }
-        let delete = match self.truth.tokens.find_by_access_token(&tokens).await {
-            Ok(found) => {
-                let pairs = tokens.into_iter().zip(found);
-                pairs
-                    .filter(|(_, record)| record.is_none())
-                    .map(|(token, _)| token)
-                    .collect()
+        let delete: Vec<TokenValue> = match self.truth.tokens.find_present(&new).await {
+            Ok(present) => {
+                let is_gone = |token: &TokenValue| !present.contains(token);
+                new.into_iter().filter(is_gone).collect()
             }
             // Not knowing, the fast copy goes without them; the truth will put them back.
-            Err(_) => tokens,
+            Err(_) => new,
         };
         if !delete.is_empty() {
             let _replayed_later = self.caches.withdraw(delete).await;

@@ -12,6 +12,7 @@ mod found;
 mod job;
 mod plan;
 mod settlement;
+mod step;
 
 use std::sync::Arc;
 use std::time::Duration;

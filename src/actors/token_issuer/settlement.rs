@@ -4,7 +4,8 @@
 //! An end is noted as answered only once its answer was handed over: a client that was told nothing
 //! may come again for an hour. If the note is lost in a crash, so may one that was told.
 
-use super::plan::{Plan, Step};
+use super::plan::Plan;
+use super::step::Step;
 use crate::domain::token::TokenValue;
 use crate::stores::Truth;
 use crate::telemetry::chain::Chain;
@@ -28,9 +29,8 @@ pub(super) struct Unsettled {
 
 impl Unsettled {
     pub(super) fn of(plan: &Plan, is_published: bool) -> Self {
-        let publication = plan.step.publication();
         Self {
-            ended: publication.map_or(Vec::new(), |own| own.delete),
+            ended: plan.step.settled(),
             is_published,
             is_repeat: matches!(plan.step, Step::Repeat(_)),
         }

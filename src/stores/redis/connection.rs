@@ -27,8 +27,8 @@ use super::{companion, diagnosis, keys, store_error};
 /// What becomes visible in Redis at once.
 #[derive(Clone, Debug, Default)]
 pub struct Publication {
-    /// The token that is live from now on.
-    pub set: Option<(TokenValue, Grant)>,
+    /// The tokens that are live from now on.
+    pub set: Vec<(TokenValue, Grant)>,
     /// The tokens that are no longer.
     pub delete: Vec<TokenValue>,
 }
@@ -162,7 +162,7 @@ impl RedisConnection {
     ) -> Result<(), StoreError> {
         let mut transactions = BTreeMap::new();
         for publication in publications {
-            if let Some((token, grant)) = &publication.set {
+            for (token, grant) in &publication.set {
                 self.transaction_of(&mut transactions, token)
                     .set(token, grant, now);
             }

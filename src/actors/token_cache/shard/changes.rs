@@ -25,7 +25,7 @@ impl State {
             return;
         };
         let changes: Vec<Publication> = calls.iter().map(|call| call.request.clone()).collect();
-        let has_new = changes.iter().any(|change| change.set.is_some());
+        let has_new = changes.iter().any(|change| !change.set.is_empty());
         let deleted: Vec<TokenValue> = changes
             .iter()
             .flat_map(|change| change.delete.iter().cloned())

@@ -62,7 +62,7 @@ async fn a_full_server_carries_out_deletions_takes_no_tokens_and_stays_in_use() 
     // A batch without deletions is no fault either.
     ours.publish(&[set(4, grant(now))], now).await.unwrap();
     let revocation = Publication {
-        set: None,
+        set: Vec::new(),
         delete: vec![token(5)],
     };
     ours.publish(&[revocation], now).await.unwrap();

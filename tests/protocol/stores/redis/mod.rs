@@ -88,7 +88,7 @@ fn grant(now: OffsetDateTime) -> Grant {
 
 fn set(number: u32, grant: Grant) -> Publication {
     Publication {
-        set: Some((token(number), grant)),
+        set: vec![(token(number), grant)],
         delete: Vec::new(),
     }
 }

@@ -1,0 +1,168 @@
+//! A decision: what is to be written, published and answered for one job.
+
+use crate::domain::error::GrantError;
+use crate::domain::token::{Grant, GrantUser, TokenRecord, TokenValue};
+use crate::stores::TokenWrite;
+use crate::stores::redis::connection::Publication;
+
+/// What is to be written, and what is to be answered.
+pub(super) enum Step {
+    /// Nothing is to be written: this is the answer.
+    Refuse(GrantError),
+    /// Write a pair, in place of one or not.
+    Put(Box<Put>),
+    /// Answer with a pair that was written before, whose answer was lost. Redis may not have been
+    /// told of it, nor that the access token it replaced has ended.
+    Repeat(Box<Put>),
+    /// End these pairs; then answer so. The token itself goes from Redis in any case, and what
+    /// another server ended before without being able to tell Redis.
+    End {
+        ended: Vec<TokenRecord>,
+        token: TokenValue,
+        unpublished: Vec<TokenValue>,
+        answer: Result<(), GrantError>,
+    },
+}
+
+/// A pair to be written, in the place of another or not.
+pub(super) struct Put {
+    pub(super) record: TokenRecord,
+    user: GrantUser,
+    replaced: Option<TokenRecord>,
+}
+
+impl Step {
+    /// Writes a pair.
+    pub(super) fn put(record: TokenRecord, user: GrantUser, replaced: Option<TokenRecord>) -> Self {
+        Self::Put(Box::new(Put {
+            record,
+            user,
+            replaced,
+        }))
+    }
+
+    /// Tells of a pair once more.
+    pub(super) fn repeat(record: TokenRecord, user: GrantUser) -> Self {
+        Self::Repeat(Box::new(Put {
+            record,
+            user,
+            replaced: None,
+        }))
+    }
+
+    /// Whether something is refused or told as done because it was not found: nothing is written,
+    /// so no majority of the truth has confirmed it.
+    pub(super) fn rests_on_absence(&self) -> bool {
+        match self {
+            Self::Refuse(error) => matches!(error, GrantError::InvalidGrant),
+            Self::End { ended, .. } => ended.is_empty(),
+            Self::Put(_) | Self::Repeat(_) => false,
+        }
+    }
+
+    /// The record that the fast copy is told of.
+    pub(super) fn told(&self) -> Option<&TokenRecord> {
+        match self {
+            Self::Put(put) => Some(&put.record),
+            Self::Refuse(_) | Self::Repeat(_) | Self::End { .. } => None,
+        }
+    }
+
+    /// The records that it ends.
+    pub(super) fn ended(&self) -> Vec<&TokenRecord> {
+        match self {
+            Self::Refuse(_) | Self::Repeat(_) => Vec::new(),
+            Self::Put(put) => put.replaced.iter().collect(),
+            Self::End { ended, .. } => ended.iter().collect(),
+        }
+    }
+
+    /// What it writes to the truth.
+    pub(super) fn writes(&self) -> Vec<TokenWrite> {
+        match self {
+            Self::Refuse(_) | Self::Repeat(_) => Vec::new(),
+            Self::Put(put) => vec![put.write()],
+            Self::End { ended, .. } => ended
+                .iter()
+                .map(|record| TokenWrite::Delete {
+                    expected: record.into(),
+                })
+                .collect(),
+        }
+    }
+
+    /// What it changes in the fast copy.
+    pub(super) fn publication(&self) -> Publication {
+        match self {
+            Self::Refuse(_) => Publication::default(),
+            Self::Put(put) => Publication {
+                set: vec![(put.record.access_token.clone(), put.grant())],
+                delete: put.replaced.iter().flat_map(dead_with).collect(),
+            },
+            // Its access token is known: set from here, it might outlive its end. It is put back.
+            Self::Repeat(pair) => Publication {
+                set: Vec::new(),
+                delete: pair.record.replaced.iter().cloned().collect(),
+            },
+            Self::End {
+                ended,
+                token,
+                unpublished,
+                ..
+            } => {
+                let mut delete: Vec<TokenValue> = ended.iter().flat_map(dead_with).collect();
+                for token in unpublished.iter().chain([token]) {
+                    if !delete.contains(token) {
+                        delete.push(token.clone());
+                    }
+                }
+                Publication {
+                    set: Vec::new(),
+                    delete,
+                }
+            }
+        }
+    }
+
+    /// The ends of which it is to be noted that they were published and answered.
+    pub(super) fn settled(&self) -> Vec<TokenValue> {
+        match self {
+            // What its predecessor had replaced was noted with that, or will be found.
+            Self::Put(put) => {
+                let replaced = put.replaced.iter();
+                replaced.map(|record| record.access_token.clone()).collect()
+            }
+            Self::Refuse(_) | Self::Repeat(_) | Self::End { .. } => self.publication().delete,
+        }
+    }
+}
+
+// A record that ends takes its predecessor along: the server that replaced that one may have died
+// before it could tell Redis.
+fn dead_with(record: &TokenRecord) -> impl Iterator<Item = TokenValue> + use<> {
+    let own = std::iter::once(record.access_token.clone());
+    own.chain(record.replaced.clone())
+}
+
+impl Put {
+    fn grant(&self) -> Grant {
+        Grant {
+            user: Some(self.user.clone()),
+            client_id: self.record.client_id.clone(),
+            scope: self.record.scope.clone(),
+            issued_at: self.record.issued_at,
+            expires_at: self.record.expires_at,
+        }
+    }
+
+    fn write(&self) -> TokenWrite {
+        let record = self.record.clone();
+        match &self.replaced {
+            None => TokenWrite::Insert(record),
+            Some(replaced) => TokenWrite::Replace {
+                expected: replaced.into(),
+                record,
+            },
+        }
+    }
+}
