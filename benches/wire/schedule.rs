@@ -52,9 +52,7 @@ impl Schedule {
         for (path, (name, now)) in &self.0 {
             if name.starts_with(prefix) {
                 let before = earlier.0.get(path).map(|(_, share)| *share);
-                let own = now.since(before.unwrap_or_default());
-                sum.running += own.running;
-                sum.waiting += own.waiting;
+                sum.add(now.since(before.unwrap_or_default()));
             }
         }
         sum
@@ -62,6 +60,12 @@ impl Schedule {
 }
 
 impl Share {
+    /// Adds what another thread, or another time, had.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.running += other.running;
+        self.waiting += other.waiting;
+    }
+
     /// What came since `earlier`.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {

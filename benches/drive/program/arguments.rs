@@ -82,6 +82,10 @@ pub(crate) struct Arguments {
     /// Keep-alive connections.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) connections: u16,
+    /// Open a connection with its first request, not before: for a server that serves no other
+    /// connection while one is idle.
+    #[arg(long)]
+    pub(crate) open_late: bool,
     /// Requests under way on one connection of HTTP/2.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) streams: u16,
@@ -121,9 +125,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
 
-    /// The server's process, for its processor time per request (Linux, same machine).
+    /// The server's process, for its processor time per request (Linux, same machine); repeat it
+    /// for a server of several processes.
     #[arg(long, value_name = "PID")]
-    pub(crate) pid: Option<u32>,
+    pub(crate) pid: Vec<u32>,
     /// Write everything that was measured to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

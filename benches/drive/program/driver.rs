@@ -39,7 +39,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Opens all connections and logs in all users whose tokens are needed.
+    /// Opens all connections, unless that is for later, and logs in all users whose tokens are
+    /// needed.
     ///
     /// # Errors
     /// A server that does not answer as it has to.
@@ -49,7 +50,8 @@ impl Driver {
         let lines: Vec<Arc<Line>> = (0..arguments.connections)
             .map(|_| Arc::new(Line::new(&target, &opened)))
             .collect();
-        for line in &lines {
+        let early = if arguments.open_late { 0 } else { lines.len() };
+        for line in &lines[..early] {
             let opened = timeout(arguments.timeout(), line.open()).await;
             let opened = opened.unwrap_or_else(|_| Err("no answer".into()));
             opened.map_err(|error| format!("{}: {error}", target.address))?;

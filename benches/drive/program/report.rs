@@ -81,7 +81,7 @@ impl Report {
                 .map(|(kind, counts)| (*kind, Figures::of(&counts.run, length)))
                 .collect(),
             all: Figures::of(&all, length),
-            connections_remade: opened - u64::from(arguments.connections),
+            connections_remade: opened.saturating_sub(u64::from(arguments.connections)),
             logins_beside: driver.logins_beside.load(Ordering::Relaxed),
             processor: seen.processor,
             seconds: seen.seconds,

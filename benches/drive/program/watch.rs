@@ -20,10 +20,10 @@ pub(crate) struct Seen {
     pub(crate) processor: Option<Processor>,
 }
 
-/// Looks at the server's process, if there is one to look at.
-struct Meter {
-    pid: Option<u32>,
-    last: Option<Schedule>,
+/// Looks at the server's processes, if there are any to look at.
+struct Meter<'p> {
+    pids: &'p [u32],
+    last: Vec<Schedule>,
     total: Share,
 }
 
@@ -36,7 +36,7 @@ pub(crate) async fn watch(arguments: &Arguments, tally: &Tally, period: Period) 
         eprintln!("warming up for {} s", arguments.warm_up);
     }
     sleep_until(period.start.into()).await;
-    let mut meter = Meter::begin(arguments.pid);
+    let mut meter = Meter::begin(&arguments.pid);
     let answers = tally.answers();
     let mut seconds = Vec::new();
     let mut before = period.start;
@@ -83,29 +83,37 @@ fn look(tally: &Tally, number: u32, length: Duration, share: Option<Share>) -> O
     })
 }
 
-impl Meter {
-    fn begin(pid: Option<u32>) -> Self {
-        let read = pid.map(Schedule::of).transpose();
-        let last = read.unwrap_or_else(|error| {
+impl<'p> Meter<'p> {
+    fn begin(pids: &'p [u32]) -> Self {
+        let last = read(pids).unwrap_or_else(|error| {
             eprintln!("the server's processor time cannot be read: {error}");
-            None
+            Vec::new()
         });
         let total = Share::default();
-        Self { pid, last, total }
+        Self { pids, last, total }
     }
 
     /// Since the last look.
     fn lap(&mut self) -> Option<Share> {
-        let now = Schedule::of(self.pid?).ok()?;
-        let share = now.since(self.last.as_ref()?);
-        self.last = Some(now);
+        if self.last.is_empty() {
+            return None;
+        }
+        let now = read(self.pids).ok()?;
+        let mut share = Share::default();
+        for (now, before) in now.iter().zip(&self.last) {
+            share.add(now.since(before));
+        }
+        self.last = now;
         // Lap by lap: threads that have ended since the beginning are part of it.
-        self.total.running += share.running;
-        self.total.waiting += share.waiting;
+        self.total.add(share);
         Some(share)
     }
 
     fn total(&self) -> Option<Share> {
-        self.last.as_ref().map(|_| self.total)
+        (!self.last.is_empty()).then_some(self.total)
     }
+}
+
+fn read(pids: &[u32]) -> Outcome<Vec<Schedule>> {
+    pids.iter().map(|pid| Schedule::of(*pid)).collect()
 }

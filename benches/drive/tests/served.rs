@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread;
 
 use tempfile::TempDir;
@@ -119,15 +118,22 @@ impl Drop for Served {
 /// A server of plain HTTP/1.1 that answers each request as `answer` says, by its path and how many
 /// of that path the connection has sent before. It lasts as long as the test.
 pub(crate) fn serve(answer: fn(&str, u32) -> String) -> String {
+    listen(move |stream| {
+        thread::spawn(move || speak(stream, answer));
+    })
+}
+
+/// The same, but it serves a connection to its end before it takes the next one.
+pub(crate) fn serve_in_turns(answer: fn(&str, u32) -> String) -> String {
+    listen(move |stream| {
+        speak(stream, answer);
+    })
+}
+
+fn listen(take: impl Fn(TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        let answer = Arc::new(answer);
-        for stream in listener.incoming().flatten() {
-            let answer = Arc::clone(&answer);
-            thread::spawn(move || speak(stream, *answer));
-        }
-    });
+    thread::spawn(move || listener.incoming().flatten().for_each(take));
     format!("--url {url} --client-id id --user jonas:pass --connections 1")
 }
 

@@ -1,6 +1,7 @@
 //! What the program finds is what the server did.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
@@ -10,7 +11,7 @@ use crate::program;
 use crate::program::Outcome;
 use crate::program::arguments::Arguments;
 use crate::program::report::Report;
-use crate::served::{Served, serve};
+use crate::served::{Served, serve, serve_in_turns};
 
 /// The body of an answer with a pair of tokens.
 const PAIR: &str = r#"{"access_token":"a","refresh_token":"r"}"#;
@@ -194,6 +195,45 @@ fn a_session_that_the_server_forgot_is_begun_again() {
     assert_eq!((report.all.good, report.all.by_cause["401"]), (19, 1));
     // The one before the load, and the one that mended the session.
     assert_eq!(report.logins_beside, 2);
+}
+
+#[test]
+fn a_server_of_one_connection_at_a_time_is_driven_with_many() {
+    fn hang_up(path: &str, _: u32) -> String {
+        if path == "/oauth/token" {
+            return content(PAIR).replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+        }
+        NOTHING.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n")
+    }
+    let served = serve_in_turns(hang_up).replace("--connections 1", "--connections 4");
+    let load = "--mix verify=1 --warm-up 0 --seconds 1 --rate 40 --open-late";
+    let report = drive(&format!("{served} {load}")).unwrap();
+    assert_eq!((report.all.count, report.all.good), (40, 40), "{report:?}");
+    // One for the login and one for each request, less the four that it may have anyway.
+    assert_eq!(report.connections_remade, 37);
+}
+
+#[test]
+fn the_processor_time_of_a_server_is_that_of_all_its_processes() {
+    let idle = Command::new("sleep").arg("60").spawn();
+    let mut idle = idle.expect("sleep, as every Unix has it");
+    let (own, gone) = (std::process::id(), u32::MAX);
+    let load = "--mix verify=1 --warm-up 0 --seconds 1 --rate 40";
+    let run = |others: &[u32]| {
+        let pids: Vec<String> = others.iter().map(|pid| format!(" --pid {pid}")).collect();
+        let answer = |path: &str, _| match path {
+            "/oauth/token" => content(PAIR),
+            _ => NOTHING.to_owned(),
+        };
+        drive(&format!("{} {load}{}", serve(answer), pids.concat())).unwrap()
+    };
+    let micros = |report: Report| report.processor.unwrap().micros_per_answer;
+    let (alone, both) = (run(&[idle.id()]), run(&[idle.id(), own]));
+    idle.kill().unwrap();
+    idle.wait().unwrap();
+    assert!(micros(alone) < 1.0);
+    assert!(micros(both) > 1.0);
+    assert!(run(&[own, gone]).processor.is_none());
 }
 
 #[test]
