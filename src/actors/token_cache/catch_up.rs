@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 
 use super::flight::{Flights, in_budget, live};
-use super::shard::ShardRange;
+use super::shard::range::ShardRange;
 use crate::domain::token::{EndedToken, Grant, TokenRecord, TokenValue};
 use crate::stores::Ends;
 use crate::stores::error::StoreError;

@@ -11,7 +11,7 @@ use super::catch_up::PutBack;
 use super::live_token::LiveToken;
 use super::local_copy::LocalCopy;
 use super::local_copy::order::Noted;
-use super::shard::ShardRange;
+use super::shard::range::ShardRange;
 use crate::actors::handle::Call;
 use crate::clock::Clock;
 use crate::domain::token::{Grant, TokenValue};

@@ -34,7 +34,8 @@ use live_token::LiveToken;
 use local_copy::LocalCopy;
 use losses::Losses;
 use shard::message::TokenCacheMessage;
-use shard::{Arguments, ShardRange, TokenCacheActor};
+use shard::range::ShardRange;
+use shard::{Arguments, TokenCacheActor};
 
 /// The longest a verification waits.
 const VERIFY_DEADLINE: Duration = Duration::from_millis(250);

@@ -1,6 +1,7 @@
 //! The actor of one shard: what arrives, what is in the air, and the state of its connection.
 
 pub(super) mod message;
+pub(super) mod range;
 
 mod catch_up;
 mod changes;
@@ -26,8 +27,8 @@ use crate::domain::token::TokenValue;
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::continuity::Continuity;
 use crate::stores::redis::endpoints::RedisEndpoint;
-use crate::stores::redis::slot;
 use message::TokenCacheMessage;
+use range::ShardRange;
 
 /// Most tokens of one look-up in the truth: a flood of unknown ones waits here, not in MongoDB.
 const TRUTH_BATCH: usize = 64;
@@ -62,23 +63,6 @@ pub(super) struct Arguments {
     pub(super) losses: Arc<Losses>,
     pub(super) connected: Arc<watch::Sender<bool>>,
     pub(super) flights: Flights,
-}
-
-/// Which part of the tokens a shard has.
-#[derive(Clone, Copy)]
-pub(super) struct ShardRange {
-    index: usize,
-    count: usize,
-}
-
-impl ShardRange {
-    pub(super) fn new(index: usize, count: usize) -> Self {
-        Self { index, count }
-    }
-
-    pub(super) fn has(self, token: &TokenValue) -> bool {
-        slot::shard_of(token, self.count) == self.index
-    }
 }
 
 pub(super) struct State {
