@@ -1,6 +1,7 @@
 //! What a live access token stands for, packed for the local copy: all texts in one shared block,
 //! each as it stands in a header, so that an answer takes slices of it and makes nothing.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -44,14 +45,13 @@ impl LiveToken {
     /// Packs a grant; `None` where it is of 4 GiB or more.
     pub(super) fn new(grant: &Grant) -> Option<Self> {
         let mut ends = [0; 3];
-        let mut username = String::new();
-        let mut id = String::new();
-        if let Some(user) = &grant.user {
-            id = user.id.to_string();
-            username.extend(utf8_percent_encode(&user.username, HEADER_UNSAFE));
-        }
+        let user = grant.user.as_ref().map(|user| {
+            let username = utf8_percent_encode(&user.username, HEADER_UNSAFE);
+            (user.id.to_string(), Cow::from(username))
+        });
+        let (id, username) = user.unwrap_or_default();
         let parts = [
-            &id,
+            id.as_str(),
             &username,
             grant.client_id.as_str(),
             &grant.scope.to_string(),

@@ -1,5 +1,7 @@
 //! The value of the companion key: a grant as compact JSON.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -9,11 +11,15 @@ use crate::domain::token::{Grant, GrantUser, RecordId};
 
 /// Field names are short of nothing but spaces: other programs may read them.
 #[derive(Serialize, Deserialize)]
-struct Companion {
-    user_id: String,
-    username: String,
-    client_id: String,
-    scope: String,
+struct Companion<'t> {
+    #[serde(borrow)]
+    user_id: Cow<'t, str>,
+    #[serde(borrow)]
+    username: Cow<'t, str>,
+    #[serde(borrow)]
+    client_id: Cow<'t, str>,
+    #[serde(borrow)]
+    scope: Cow<'t, str>,
     issued_at_ms: i64,
     expires_at_ms: i64,
 }
@@ -22,10 +28,10 @@ struct Companion {
 pub(super) fn write(grant: &Grant) -> Option<String> {
     let user = grant.user.as_ref()?;
     let companion = Companion {
-        user_id: user.id.to_string(),
-        username: user.username.clone(),
-        client_id: grant.client_id.as_str().to_owned(),
-        scope: grant.scope.to_string(),
+        user_id: user.id.to_string().into(),
+        username: user.username.as_str().into(),
+        client_id: grant.client_id.as_str().into(),
+        scope: grant.scope.to_string().into(),
         issued_at_ms: millis(grant.issued_at),
         expires_at_ms: millis(grant.expires_at),
     };
@@ -36,14 +42,14 @@ pub(super) fn write(grant: &Grant) -> Option<String> {
 /// key alone was written by another program and proves nothing.
 pub(super) fn read(plain: Option<&[u8]>, companion: Option<&[u8]>) -> Option<Grant> {
     let id = RecordId::parse(str::from_utf8(plain?).ok()?)?;
-    let companion: Companion = serde_json::from_slice(companion?).ok()?;
+    let companion: Companion<'_> = serde_json::from_slice(companion?).ok()?;
     if RecordId::parse(&companion.user_id) != Some(id) {
         return None;
     }
     Some(Grant {
         user: Some(GrantUser {
             id,
-            username: companion.username,
+            username: companion.username.into_owned(),
         }),
         client_id: ClientId::new(companion.client_id),
         scope: Scope::parse(&companion.scope).ok()?,

@@ -129,13 +129,16 @@ impl RedisConnection {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
-    pub async fn find_many(&self, tokens: &[TokenValue]) -> Result<Vec<Option<Grant>>, StoreError> {
-        if tokens.is_empty() {
-            return Ok(Vec::new());
-        }
+    pub async fn find_many<'t>(
+        &self,
+        tokens: impl IntoIterator<Item = &'t TokenValue>,
+    ) -> Result<Vec<Option<Grant>>, StoreError> {
         let mut get = redis::cmd("MGET");
         for token in tokens {
             get.arg(keys::plain(token)).arg(keys::companion(token));
+        }
+        if get.args_iter().len() == 1 {
+            return Ok(Vec::new());
         }
         // The cluster connection cuts the command by slot and puts the answers in order.
         let values: Vec<Option<Vec<u8>>> = self.ask(&get).await?;

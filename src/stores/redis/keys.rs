@@ -12,7 +12,7 @@ pub(super) fn plain(token: &TokenValue) -> &str {
 
 /// The key of the whole grant. The braces put it into the slot of the plain key.
 pub(super) fn companion(token: &TokenValue) -> String {
-    format!("{COMPANION_PREFIX}{}{COMPANION_SUFFIX}", token.expose())
+    [COMPANION_PREFIX, token.expose(), COMPANION_SUFFIX].concat()
 }
 
 /// The token that a key belongs to; `None` for a key that is not ours.
