@@ -93,8 +93,9 @@ impl Flights {
         calls: Vec<LookUp>,
         noted: Noted,
     ) -> RedisOutcome {
-        let tokens = distinct(&calls);
-        let asked = tokio::time::timeout(REDIS_BUDGET, redis.find_many(&tokens)).await;
+        // One that several ask for is read as often: that is rare, and to find out costs each.
+        let tokens = calls.iter().map(|call| &call.request);
+        let asked = tokio::time::timeout(REDIS_BUDGET, redis.find_many(tokens)).await;
         let Ok(Ok(found)) = asked else {
             return RedisOutcome {
                 found: Vec::new(),
@@ -103,23 +104,24 @@ impl Flights {
                 has_failed: true,
             };
         };
-        let now = self.now();
-        let live = packed(&live(tokens, found, now));
-        let mut missing = Vec::new();
-        for call in calls {
-            match live.get(&call.request) {
-                Some(live) => {
-                    call.answer(Ok(Some(live.clone())));
-                }
-                None => missing.push(call),
-            }
-        }
-        RedisOutcome {
-            found: live.into_iter().collect(),
-            missing,
+        let mut outcome = RedisOutcome {
+            found: Vec::with_capacity(calls.len()),
+            missing: Vec::new(),
             noted,
             has_failed: false,
+        };
+        let now = self.now();
+        for (call, grant) in calls.into_iter().zip(found) {
+            let grant = grant.filter(|grant| grant.expires_at > now);
+            match grant.as_ref().and_then(LiveToken::new) {
+                Some(live) => {
+                    outcome.found.push((call.request.clone(), live.clone()));
+                    call.answer(Ok(Some(live)));
+                }
+                None => outcome.missing.push(call),
+            }
         }
+        outcome
     }
 
     /// Looks tokens up in the truth, answers all of them, and puts live ones back into Redis.
