@@ -1,6 +1,8 @@
 //! Batching: while one round trip to a store is in flight, what arrives is collected; when it
 //! lands, all of it goes as one. Alone, a request waits for nothing.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use futures_util::FutureExt;
 use ractor::{ActorProcessingErr, ActorRef, Message};
 
@@ -80,6 +82,55 @@ impl<T> Landed<T> {
     }
 }
 
+/// Where calls gather for the next flight, for a lane so busy that a message for each would be felt:
+/// the first of them is the only one that the actor hears of.
+pub(super) struct Gathering<T>(Arc<Mutex<Vec<T>>>);
+
+/// What has gathered until it is taken. Dropped before, as by an actor that dies, it drops all of it,
+/// so that each caller hears of that at once.
+pub(super) struct Gathered<T>(Option<Gathering<T>>);
+
+impl<T> Gathering<T> {
+    pub(super) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Adds to what has gathered. Who was the first has to tell the actor.
+    pub(super) fn push(&self, item: T) -> Option<Gathered<T>> {
+        let mut items = self.items();
+        items.push(item);
+        (items.len() == 1).then(|| Gathered(Some(self.clone())))
+    }
+
+    fn items(&self) -> MutexGuard<'_, Vec<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Clone for Gathering<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Gathered<T> {
+    /// All of it; who comes now is the first again.
+    pub(super) fn take(mut self) -> Vec<T> {
+        self.empty()
+    }
+
+    fn empty(&mut self) -> Vec<T> {
+        let gathering = self.0.take();
+        gathering.map_or_else(Vec::new, |own| std::mem::take(&mut *own.items()))
+    }
+}
+
+impl<T> Drop for Gathered<T> {
+    fn drop(&mut self) {
+        drop(self.empty());
+    }
+}
+
 /// Runs a flight beside the actor and tells it by a message when it has landed. The calls travel
 /// with the flight, so a restart of the actor does not lose them. To be called while the actor
 /// handles a message: then the end of its tree waits for the flight.
@@ -141,6 +192,28 @@ mod tests {
         assert_eq!(take_off(3), None);
         assert!(batch.land(Landed(Some(()))).is_ok());
         assert_eq!(batch.take_off(9), Some(vec![3]));
+    }
+
+    #[test]
+    fn only_the_first_that_gathers_is_told_of() {
+        let gathering = Gathering::new();
+        let first = gathering.push(1).unwrap();
+        assert!(gathering.push(2).is_none());
+        assert_eq!(first.take(), [1, 2]);
+        let next = gathering.push(3).unwrap();
+        assert_eq!(next.take(), [3]);
+    }
+
+    #[test]
+    fn what_has_gathered_before_an_actor_goes_with_it() {
+        let gathering = Gathering::new();
+        let (item, count) = (Arc::new(()), Arc::strong_count);
+        let gathered = gathering.push(Arc::clone(&item));
+        assert!(gathering.push(Arc::clone(&item)).is_none());
+        assert_eq!(count(&item), 3);
+        drop(gathered);
+        assert_eq!(count(&item), 1);
+        assert!(gathering.push(item).is_some());
     }
 
     #[test]

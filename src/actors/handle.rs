@@ -157,16 +157,17 @@ impl<M: Message> Handle<M> {
         });
     }
 
-    /// Sends one request and waits for its answer, at most until `deadline`.
+    /// Sends one request and waits for its answer, at most until `deadline`. There is no `message`
+    /// where the call goes with one that was sent before.
     ///
     /// # Errors
     /// [`AskError`]; only with `Overloaded` is it certain that nothing was begun, and only after
     /// `Gone` may the same be asked again.
-    pub(super) async fn ask<Q, A>(
+    pub(super) async fn ask<Q, A, T: Into<Option<M>>>(
         &self,
         request: Q,
         deadline: Instant,
-        message: impl FnOnce(Call<Q, A>) -> M,
+        message: impl FnOnce(Call<Q, A>) -> T,
     ) -> Result<A, AskError> {
         let permit = Arc::clone(&self.permits)
             .try_acquire_owned()
@@ -179,13 +180,20 @@ impl<M: Message> Handle<M> {
             counts: Arc::clone(&self.counts),
             _permit: permit,
         };
-        let actor = self.actor.borrow().clone().ok_or(AskError::Gone)?;
-        actor.cast(message(call)).map_err(|_dead| AskError::Gone)?;
+        if let Some(message) = message(call).into() {
+            self.send(message)?;
+        }
         match tokio::time::timeout_at(deadline, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_dropped)) => Err(AskError::Gone),
             Err(_elapsed) => Err(AskError::Timeout),
         }
+    }
+
+    fn send(&self, message: M) -> Result<(), AskError> {
+        let actor = self.actor.borrow();
+        let actor = actor.as_ref().ok_or(AskError::Gone)?;
+        actor.cast(message).map_err(|_dead| AskError::Gone)
     }
 
     /// Counts a call that is refused unbegun.
@@ -198,9 +206,7 @@ impl<M: Message> Handle<M> {
 
     /// Tells the actor something that nobody waits for. One that is down forgets all anyway.
     pub(super) fn tell(&self, message: M) {
-        if let Some(actor) = self.actor.borrow().as_ref() {
-            let _died_just_now = actor.cast(message);
-        }
+        let _died_just_now = self.send(message);
     }
 
     /// Waits until the actor is there again, at most until `deadline`.

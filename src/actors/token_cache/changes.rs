@@ -61,7 +61,7 @@ impl TokenCache {
     }
 
     async fn change_shard(&self, index: usize, part: Publication) -> Result<(), CacheError> {
-        let Some(shard) = self.shards.get(index) else {
+        let Some(shard) = self.0.shards.get(index) else {
             return Ok(());
         };
         // The actor does so too. But it may be dead, and what has ended in the truth must not be

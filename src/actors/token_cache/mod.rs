@@ -11,6 +11,7 @@ mod changes;
 mod counters;
 mod flight;
 mod local_copy;
+mod look_ups;
 mod losses;
 mod shard;
 
@@ -21,7 +22,8 @@ use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::handle::{AskError, Handle, within};
+use super::batch::Gathering;
+use super::handle::{AskError, Handle};
 use super::supervisor::Child;
 use crate::clock::Clock;
 use crate::domain::token::TokenValue;
@@ -32,13 +34,12 @@ use counters::Counters;
 use flight::Flights;
 use live_token::LiveToken;
 use local_copy::LocalCopy;
+use look_ups::LookUps;
 use losses::Losses;
 use shard::message::TokenCacheMessage;
 use shard::range::ShardRange;
 use shard::{Arguments, TokenCacheActor};
 
-/// The longest a verification waits.
-const VERIFY_DEADLINE: Duration = Duration::from_millis(250);
 /// Most look-ups in flight per shard.
 const BOUND: usize = 1_024;
 /// Most changes in flight per shard: more than the token issuer ever has, so that none is shed.
@@ -55,17 +56,19 @@ pub enum CacheError {
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
-/// Verifies access tokens, and keeps the fast copy equal to the truth.
+/// Verifies access tokens, and keeps the fast copy equal to the truth. Each request has a clone.
 #[derive(Clone)]
-pub struct TokenCache {
-    shards: Arc<[Shard]>,
+pub struct TokenCache(Arc<Parts>);
+
+struct Parts {
+    shards: Vec<Shard>,
     clock: Clock,
     has_redis: bool,
     counters: Counters,
 }
 
 struct Shard {
-    look_ups: Handle<TokenCacheMessage>,
+    look_ups: LookUps,
     changes: Handle<TokenCacheMessage>,
     local: Arc<LocalCopy>,
     is_connected: watch::Receiver<bool>,
@@ -102,11 +105,13 @@ impl TokenCache {
                 let (handle, published) = Handle::new(BOUND);
                 let (connected, is_connected) = watch::channel(false);
                 let local = Arc::new(LocalCopy::new());
+                let gathering = Gathering::new();
                 let arguments = Arguments {
                     endpoint: endpoint.clone(),
                     first_of: (own == 0).then_some(whole),
                     range: ShardRange::new(shards.len(), count),
                     local: Arc::clone(&local),
+                    gathering: gathering.clone(),
                     losses: Arc::clone(&losses),
                     connected: Arc::new(connected),
                     flights: Flights::new(Arc::clone(truth), clock.clone()),
@@ -116,21 +121,22 @@ impl TokenCache {
                 children.push(Child::new(name, actor, (&handle, published)));
                 shards.push(Shard {
                     changes: handle.beside(CHANGE_BOUND),
-                    look_ups: handle,
+                    look_ups: LookUps {
+                        actor: handle,
+                        gathering,
+                    },
                     local,
                     is_connected,
                 });
             }
         }
-        (
-            Self {
-                shards: shards.into(),
-                clock: clock.clone(),
-                has_redis,
-                counters: Counters::default(),
-            },
-            children,
-        )
+        let parts = Parts {
+            shards,
+            clock: clock.clone(),
+            has_redis,
+            counters: Counters::default(),
+        };
+        (Self(Arc::new(parts)), children)
     }
 
     /// What a token stands for, or `None` when it is unknown, ended or expired.
@@ -140,7 +146,7 @@ impl TokenCache {
     /// token.
     pub async fn verify(&self, token: &TokenValue) -> Result<Option<LiveToken>, CacheError> {
         let answer = self.find(token).await;
-        self.counters.note(&answer);
+        self.0.counters.note(&answer);
         answer
     }
 
@@ -154,39 +160,31 @@ impl TokenCache {
         let Some(shard) = self.shard(token) else {
             return Ok(None);
         };
-        if let Some(live) = shard.local.find(token, self.clock.now()) {
+        if let Some(live) = shard.local.find(token, self.0.clock.now()) {
             return Ok(Some(live));
         }
         if shard.local.is_unknown(token) || shard.local.is_ended(token) {
             return Ok(None);
         }
-        let deadline = within(VERIFY_DEADLINE);
-        let message = TokenCacheMessage::LookUp;
-        let look_up = || shard.look_ups.ask(token.clone(), deadline, message);
-        match look_up().await {
-            // A look-up changes nothing, so it is asked again of the restarted actor; once, or one
-            // that makes its actor panic would spend the budget of restarts alone.
-            Err(AskError::Gone) => {
-                shard.look_ups.wait_for_restart(deadline).await;
-                look_up().await?
-            }
-            answer => answer?,
-        }
+        shard.look_ups.find(token).await
     }
 
     /// Whether there is a Redis that other programs may read.
     pub fn has_redis(&self) -> bool {
-        self.has_redis
+        self.0.has_redis
     }
 
     /// Whether each shard that should have a Redis connection has one.
     pub fn is_connected(&self) -> bool {
-        self.shards.iter().all(|shard| *shard.is_connected.borrow())
+        self.0
+            .shards
+            .iter()
+            .all(|shard| *shard.is_connected.borrow())
     }
 
     /// Waits until each shard is connected, at most for `limit`.
     pub async fn connected_within(&self, limit: Duration) -> bool {
-        let connected = join_all(self.shards.iter().map(|shard| {
+        let connected = join_all(self.0.shards.iter().map(|shard| {
             let mut is_connected = shard.is_connected.clone();
             async move {
                 is_connected
@@ -202,19 +200,19 @@ impl TokenCache {
     /// Lets each shard connect anew, which carries out every remembered end before Redis is trusted
     /// again: for when it is not known which ends were published.
     pub(super) fn start_over(&self) {
-        for shard in self.shards.iter() {
+        for shard in &self.0.shards {
             shard.local.forget_all();
             shard.changes.tell(TokenCacheMessage::StartOver);
         }
     }
 
     fn shard(&self, token: &TokenValue) -> Option<&Shard> {
-        self.shards.get(self.index(token))
+        self.0.shards.get(self.index(token))
     }
 
     // The shard of a token is its Redis Cluster slot, cut into equal ranges.
     fn index(&self, token: &TokenValue) -> usize {
-        slot::shard_of(token, self.shards.len())
+        slot::shard_of(token, self.0.shards.len())
     }
 }
 

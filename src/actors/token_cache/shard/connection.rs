@@ -227,8 +227,8 @@ impl State {
         self.connection = Connection::Down;
         self.arguments.local.distrust(self.number);
         self.arguments.connected.send_replace(false);
-        for call in self.look_ups.drain() {
-            self.ask_truth_for(call);
+        for calls in self.look_ups.drain() {
+            self.ask_truth_instead(calls);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::catch_up::{CaughtUp, Restored};
 use super::changes::ChangeOutcome;
 use super::connection::{Beaten, Connected};
-use crate::actors::batch::Landed;
+use crate::actors::batch::{Gathered, Landed};
 use crate::actors::supervisor::surrounded::Kind;
 use crate::actors::token_cache::catch_up::Restoring;
 use crate::actors::token_cache::flight::{Change, LookUp, RedisOutcome, TruthOutcome};
@@ -11,7 +11,7 @@ use crate::stores::error::StoreError;
 
 /// What a shard is told.
 pub(in crate::actors::token_cache) enum TokenCacheMessage {
-    LookUp(LookUp),
+    LookUp(Gathered<LookUp>),
     Change(Change),
     RedisLanded(Landed<(u64, RedisOutcome)>),
     TruthLanded(Landed<(u64, TruthOutcome)>),

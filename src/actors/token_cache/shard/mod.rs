@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::actors::batch::{Batch, Landed, launch};
+use crate::actors::batch::{Batch, Gathered, Gathering, Landed, launch};
 use crate::actors::token_cache::CacheError;
 use crate::actors::token_cache::catch_up::Restoring;
 use crate::actors::token_cache::flight::{Change, Flights, LookUp, RedisOutcome, TruthOutcome};
@@ -59,6 +59,8 @@ pub(super) struct Arguments {
     /// done once for each Redis.
     pub(super) first_of: Option<ShardRange>,
     pub(super) local: Arc<LocalCopy>,
+    /// The look-ups that go to Redis next.
+    pub(super) gathering: Gathering<LookUp>,
     /// What the Redis of this endpoint may lack.
     pub(super) losses: Arc<Losses>,
     pub(super) connected: Arc<watch::Sender<bool>>,
@@ -79,7 +81,7 @@ pub(super) struct State {
     /// expired by then were left out.
     replayed_at: OffsetDateTime,
     delay: Duration,
-    look_ups: Batch<LookUp>,
+    look_ups: Batch<Gathered<LookUp>>,
     missing: Batch<LookUp>,
     changes: Batch<Change>,
     connects: Batch<()>,
@@ -155,7 +157,7 @@ impl Actor for TokenCacheActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            TokenCacheMessage::LookUp(call) => state.look_up(call),
+            TokenCacheMessage::LookUp(calls) => state.look_up(calls),
             TokenCacheMessage::Change(call) => state.changes.push(call),
             TokenCacheMessage::RedisLanded(landed) => state.redis_landed(landed, &myself)?,
             TokenCacheMessage::TruthLanded(landed) => state.truth_landed(landed, &myself)?,
@@ -178,10 +180,16 @@ impl Actor for TokenCacheActor {
 }
 
 impl State {
-    fn look_up(&mut self, call: LookUp) {
+    fn look_up(&mut self, calls: Gathered<LookUp>) {
         match self.connection {
-            Connection::Up(_) => self.look_ups.push(call),
-            Connection::Down => self.ask_truth_for(call),
+            Connection::Up(_) => self.look_ups.push(calls),
+            Connection::Down => self.ask_truth_instead(calls),
+        }
+    }
+
+    fn ask_truth_instead(&mut self, calls: Gathered<LookUp>) {
+        for call in calls.take() {
+            self.ask_truth_for(call);
         }
     }
 
@@ -205,10 +213,11 @@ impl State {
         self.take_off_restore(myself);
         let noted = self.arguments.local.note();
         if let Connection::Up(redis) = &self.connection
-            && let Some(mut calls) = self.look_ups.take_off(usize::MAX)
+            && let Some(gathered) = self.look_ups.take_off(usize::MAX)
         {
             let (flights, redis) = (self.arguments.flights.clone(), Arc::clone(redis));
-            calls.retain(|call| !call.is_stale());
+            let gathered = gathered.into_iter().flat_map(Gathered::take);
+            let calls = gathered.filter(|call| !call.is_stale()).collect();
             let number = self.number;
             let flight = async move { (number, flights.ask_redis(redis, calls, noted).await) };
             launch(myself.clone(), flight, TokenCacheMessage::RedisLanded);
@@ -264,7 +273,9 @@ impl State {
         let found: HashSet<&TokenValue> = found.iter().map(|(token, _)| token).collect();
         for call in self.missing.drain() {
             if found.contains(&call.request) {
-                self.look_up(call);
+                if let Some(calls) = self.arguments.gathering.push(call) {
+                    self.look_up(calls);
+                }
             } else {
                 self.missing.push(call);
             }
