@@ -29,7 +29,7 @@ impl State {
     pub(crate) fn set_up(&mut self, key: &Words, salt: [u32; 4]) {
         self.p = pi::P;
         self.s = pi::S;
-        expand(std::array::from_mut(self), [key], salt);
+        expand(std::array::from_mut(self), [key], salt, &mut || {});
     }
 
     /// bcrypt's digest: its magic text, encrypted 64 times. The last byte is left out, as bcrypt
@@ -62,9 +62,18 @@ const MAGIC: [[u32; 2]; 3] = [
     [0x6372_7944, 0x6f75_6274],
 ];
 
-/// A key expansion of each state. `salt` is all zero but for the first one.
+/// Words of the S-boxes that are filled before each pause: half of them.
+const WORDS_TO_A_PAUSE: usize = 512;
+
+/// A key expansion of each state, which calls `pause` half-way and at its end. `salt` is all zero but
+/// for the first one.
 #[inline]
-pub(crate) fn expand<const N: usize>(states: &mut [State; N], words: [&Words; N], salt: [u32; 4]) {
+pub(crate) fn expand<const N: usize>(
+    states: &mut [State; N],
+    words: [&Words; N],
+    salt: [u32; 4],
+    pause: &mut dyn FnMut(),
+) {
     for (state, words) in states.iter_mut().zip(words) {
         for (p, word) in state.p.iter_mut().zip(words) {
             *p ^= word;
@@ -82,12 +91,15 @@ pub(crate) fn expand<const N: usize>(states: &mut [State; N], words: [&Words; N]
             state.p[at + 1] = chain.right[lane];
         }
     }
-    for at in (0..1024).step_by(2) {
-        chain.next(states);
-        for (lane, state) in states.iter_mut().enumerate() {
-            state.s[at] = chain.left[lane];
-            state.s[at + 1] = chain.right[lane];
+    for half in (0..1024).step_by(WORDS_TO_A_PAUSE) {
+        for at in (half..half + WORDS_TO_A_PAUSE).step_by(2) {
+            chain.next(states);
+            for (lane, state) in states.iter_mut().enumerate() {
+                state.s[at] = chain.left[lane];
+                state.s[at + 1] = chain.right[lane];
+            }
         }
+        pause();
     }
 }
 

@@ -76,10 +76,17 @@ impl<T> Lanes<T> {
         Ok(())
     }
 
-    /// Does the next pair of key expansions of every lane, some 20 µs for each, and hands out what
-    /// is done. To yield the processor, or to let others join, is best between two of these.
-    pub fn step(&mut self, mut done: impl FnMut(T, Digest)) {
-        self.computing.step();
+    /// Does the next pair of key expansions of every lane, some tens of microseconds, and hands out
+    /// what is done. Others can join between two of these.
+    pub fn step(&mut self, done: impl FnMut(T, Digest)) {
+        self.step_with_pauses(|| {}, done);
+    }
+
+    /// As [`Lanes::step`], and calls `pause` four times at even distances, the last time before
+    /// anything is handed out. It is for yielding the processor to what cannot wait for a whole
+    /// step. If it panics, drop the lanes: their hashes are then half done.
+    pub fn step_with_pauses(&mut self, mut pause: impl FnMut(), mut done: impl FnMut(T, Digest)) {
+        self.computing.step(&mut pause);
         for at in (0..self.tags.len()).rev() {
             if let Some(digest) = self.computing.digest(at) {
                 self.computing.leave(at);
@@ -165,30 +172,34 @@ impl Computing {
         (self.turns[at].left == 0).then(|| self.states[at].digest())
     }
 
-    fn step(&mut self) {
+    fn step(&mut self, pause: &mut dyn FnMut()) {
         match self.len {
             0 => {}
-            1 => self.expand::<1>(),
-            2 => self.expand::<2>(),
-            3 => self.expand::<3>(),
-            4 => self.expand::<4>(),
-            5 => self.expand::<5>(),
-            _ => self.expand::<MAX_LANES>(),
+            1 => self.expand::<1>(pause),
+            2 => self.expand::<2>(pause),
+            3 => self.expand::<3>(pause),
+            4 => self.expand::<4>(pause),
+            5 => self.expand::<5>(pause),
+            _ => self.expand::<MAX_LANES>(pause),
         }
         for turn in &mut self.turns[..self.len] {
             turn.left -= 1;
         }
     }
 
-    fn expand<const N: usize>(&mut self) {
+    fn expand<const N: usize>(&mut self, pause: &mut dyn FnMut()) {
         let (Some(states), Some(turns)) = (
             self.states.first_chunk_mut::<N>(),
             self.turns.first_chunk::<N>(),
         ) else {
             return;
         };
-        expand(states, turns.each_ref().map(|turn| &turn.key), [0; 4]);
-        expand(states, turns.each_ref().map(|turn| &turn.salt), [0; 4]);
+        let (keys, salts) = (
+            turns.each_ref().map(|turn| &turn.key),
+            turns.each_ref().map(|turn| &turn.salt),
+        );
+        expand(states, keys, [0; 4], pause);
+        expand(states, salts, [0; 4], pause);
     }
 }
 
@@ -242,7 +253,7 @@ mod tests {
         for length in 1..=MAX_LANES {
             computing.join(&vec![b'p'; length], [7; 16], Cost::MIN);
         }
-        computing.step();
+        computing.step(&mut || {});
         for at in [2, 0, 3, 0, 1, 0] {
             computing.leave(at);
             let free = computing.len..;

@@ -1,6 +1,8 @@
 //! The results are those of every other bcrypt.
 #![allow(clippy::unwrap_used, reason = "helpers of tests do not count as tests")]
 
+use std::cell::Cell;
+
 use base64::Engine;
 use bcrypt::{BASE_64, HashParts};
 use bcrypt_lanes::{Cost, Digest, Hash, Lanes, MAX_LANES, Salt, hash_many, verify_many};
@@ -142,6 +144,27 @@ fn a_full_set_of_lanes_takes_nothing_more_and_one_given_up_makes_room() {
     for (tag, digest) in done {
         let salt = if tag == 9 { [9; 16] } else { [0; 16] };
         assert_eq!(digest, of_the_crate(b"password", 4, salt));
+    }
+}
+
+#[test]
+fn a_step_pauses_four_times_before_it_hands_out_and_pauses_change_no_result() {
+    for count in 0..=MAX_LANES {
+        let mut lanes = Lanes::new();
+        for _ in 0..count {
+            lanes.join(b"password", [7; 16], cost(4), ()).unwrap();
+        }
+        let is_used = count > 0;
+        for _ in 0..16 {
+            let pauses = Cell::new(0);
+            let done = |(), digest| {
+                assert_eq!(pauses.get(), 4);
+                assert_eq!(digest, of_the_crate(b"password", 4, [7; 16]));
+            };
+            lanes.step_with_pauses(|| pauses.set(pauses.get() + 1), done);
+            assert_eq!(pauses.get(), if is_used { 4 } else { 0 }, "{count}");
+        }
+        assert!(lanes.is_empty());
     }
 }
 
