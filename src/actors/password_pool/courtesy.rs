@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 /// How much longer than it computes a thread waits for its core, at most, before it yields no more.
 const PATIENCE: u32 = 3;
-/// The longest that a step takes. What it takes beyond that it was interrupted.
-const LONGEST_STEP: Duration = Duration::from_millis(1);
+/// The longest that a stretch between two pauses takes. What it takes beyond that it was interrupted.
+const LONGEST_STRETCH: Duration = Duration::from_millis(1);
 /// The longest that a thread waits because of what it computed before.
 const SAVED: Duration = Duration::from_millis(10);
 /// What it waited beyond that is soon forgotten.
@@ -15,7 +15,7 @@ const REMEMBERED: Duration = Duration::from_millis(100);
 /// What a thread may still wait.
 ///
 /// A yield does not only pass the turn: where others want all of the core, the scheduler takes what
-/// was left of the turn as given up for good, and a thread that yields after each step would get
+/// was left of the turn as given up for good, and a thread that yields at each pause would get
 /// next to nothing.
 #[derive(Debug, Default)]
 pub(super) struct Courtesy {
@@ -24,22 +24,26 @@ pub(super) struct Courtesy {
 }
 
 impl Courtesy {
-    /// Yields the core after a step that began at `since`, if that can be afforded.
-    pub(super) fn yield_after(&mut self, since: Instant) {
+    /// Yields the core after a stretch that began at `since`, if that can be afforded. The next one
+    /// begins at what is returned.
+    pub(super) fn yield_after(&mut self, since: Instant) -> Instant {
         let computed = Instant::now();
-        self.note_step(computed - since);
-        if self.may_yield() {
-            std::thread::yield_now();
-            self.note_wait(computed.elapsed());
+        self.note_stretch(computed - since);
+        if !self.may_yield() {
+            return computed;
         }
+        std::thread::yield_now();
+        let resumed = Instant::now();
+        self.note_wait(resumed - computed);
+        resumed
     }
 
-    fn note_step(&mut self, took: Duration) {
-        let earned = took.min(LONGEST_STEP) * PATIENCE;
+    fn note_stretch(&mut self, took: Duration) {
+        let earned = took.min(LONGEST_STRETCH) * PATIENCE;
         let saved = earned.saturating_sub(self.debt);
         self.debt = self.debt.saturating_sub(earned);
         self.credit = (self.credit + saved).min(SAVED);
-        self.note_wait(took.saturating_sub(LONGEST_STEP));
+        self.note_wait(took.saturating_sub(LONGEST_STRETCH));
     }
 
     fn may_yield(&self) -> bool {
@@ -57,14 +61,14 @@ impl Courtesy {
 mod tests {
     use super::*;
 
-    const STEP: Duration = Duration::from_micros(100);
+    const STRETCH: Duration = Duration::from_micros(100);
 
-    /// The share of steps that are followed by a yield, when each yield takes so long.
+    /// The share of stretches that are followed by a yield, when each yield takes so long.
     fn share_of_yields(waited: Duration) -> f64 {
         let mut courtesy = Courtesy::default();
         let mut yields = 0;
         for _ in 0..10_000 {
-            courtesy.note_step(STEP);
+            courtesy.note_stretch(STRETCH);
             if courtesy.may_yield() {
                 courtesy.note_wait(waited);
                 yields += 1;
@@ -74,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_yields_after_each_step_to_those_who_soon_give_the_core_back() {
+    fn a_thread_yields_at_each_pause_to_those_who_soon_give_the_core_back() {
         assert!(share_of_yields(Duration::from_micros(20)) > 0.999);
         assert!(share_of_yields(Duration::from_micros(290)) > 0.999);
     }
@@ -86,14 +90,14 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_whose_steps_are_interrupted_does_not_yield_until_it_has_caught_up() {
+    fn a_thread_whose_stretches_are_interrupted_does_not_yield_until_it_has_caught_up() {
         let mut courtesy = Courtesy::default();
-        courtesy.note_step(Duration::from_secs(1));
-        let mut steps = 0;
+        courtesy.note_stretch(Duration::from_secs(1));
+        let mut stretches = 0;
         while !courtesy.may_yield() {
-            courtesy.note_step(STEP);
-            steps += 1;
+            courtesy.note_stretch(STRETCH);
+            stretches += 1;
         }
-        assert_eq!(steps, 334);
+        assert_eq!(stretches, 334);
     }
 }

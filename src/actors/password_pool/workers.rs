@@ -1,5 +1,5 @@
 //! The bcrypt threads. Each computes several hashes in step, takes more whenever a lane is free,
-//! and yields its core between two steps, so that a flood of logins slows no verification.
+//! and yields its core at each pause within a step, so that a flood of logins slows no verification.
 //!
 //! The threads outlive a restart of the actor, so there are never more hashes at once than they
 //! have lanes. They end when the last [`Workers`] is dropped.
@@ -150,9 +150,11 @@ impl Bench {
                 lanes.give_up(Begun::is_given_up);
                 self.computing[index].store(lanes.len(), Relaxed);
             }
-            let began = Instant::now();
-            lanes.step(|begun, digest| self.finish(index, begun, &digest));
-            courtesy.yield_after(began);
+            let mut began = Instant::now();
+            lanes.step_with_pauses(
+                || began = courtesy.yield_after(began),
+                |begun, digest| self.finish(index, begun, &digest),
+            );
         }
     }
 
