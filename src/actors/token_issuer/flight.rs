@@ -194,6 +194,9 @@ impl Flight {
             .filter_map(|plan| plan.step.told())
             .map(|record| record.access_token.clone())
             .collect();
+        if self.caches.has_redis() {
+            self.withdraw_ended(new).await;
+        }
         let now = self.clock.now();
         for (plan, published) in plans.into_iter().zip(published) {
             let published = published.map_err(IssueError::from);
@@ -211,9 +214,6 @@ impl Flight {
                 },
             });
             settlement.add(unsettled, is_taken);
-        }
-        if self.caches.has_redis() {
-            self.withdraw_ended(new).await;
         }
     }
 
@@ -260,7 +260,8 @@ impl Flight {
     }
 
     // Between our write to the truth and the one to Redis, another server may have ended the new
-    // pair: then our key in Redis would outlive it. Nobody waits for this.
+    // pair: then our key in Redis would outlive it. Done before the answer: a client that has one may
+    // count on Redis to know its token, though the truth fails right after.
     async fn withdraw_ended(&self, new: Vec<TokenValue>) {
         if new.is_empty() {
             return;
