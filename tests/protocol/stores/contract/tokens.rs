@@ -91,6 +91,9 @@ pub(super) async fn a_grant_needs_its_user_and_client(truth: &Truth) {
     };
     insert(truth, foreign).await;
     let asked = [0, 10, 20, 30].map(token);
+    // Whose user or client is gone has a record all the same.
+    let present = truth.tokens.find_present(&asked).await.unwrap();
+    assert_eq!(present, HashSet::from([0, 10, 20].map(token)));
     let grants = truth.tokens.find_grants(&asked).await.unwrap();
     let grant = grants[0].as_ref().unwrap();
     let user = grant.user.as_ref().unwrap();
@@ -210,6 +213,7 @@ pub(super) async fn nothing_asked_is_nothing_answered(truth: &Truth) {
     assert!(truth.tokens.find_by_family(&[]).await.unwrap().is_empty());
     assert!(truth.tokens.find_ends(&[]).await.unwrap().is_empty());
     assert!(truth.tokens.write(&[]).await.unwrap().is_empty());
+    assert!(truth.tokens.find_present(&[]).await.unwrap().is_empty());
     truth.tokens.remember_ends(&[]).await.unwrap();
     truth.tokens.settle_ends(&[], &[]).await.unwrap();
     let unpublished = truth.tokens.find_unpublished_ends(&[]).await;
