@@ -12,6 +12,9 @@ const SETTINGS: [(&str, &str); 2] = [
 const LATE: Duration = Duration::from_secs(1);
 /// A refusal takes no look-up; a debug build on a busy machine is given some slack.
 const REFUSED_WITHIN: Duration = Duration::from_millis(500);
+const CALLERS: usize = 16;
+/// A place in the queue may come free as they ask, and whoever gets it waits for the store.
+const MAY_FIND_ROOM: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_is_too_many_is_refused_before_a_slow_store_is_asked() {
@@ -32,18 +35,25 @@ async fn a_login_that_is_too_many_is_refused_before_a_slow_store_is_asked() {
         bench
             .set(Fault::Late(LATE), &["find"], Which::AllAfter(0))
             .await;
-        let mut answers = Vec::new();
-        for name in ["jonas", "other"] {
+        let answers = join_all((0..CALLERS).map(|index| async move {
             let asked = Instant::now();
-            let answer = app.login_as(name, "pass word 1").await;
-            answers.push((answer, asked.elapsed()));
-        }
+            let name = ["jonas", "other"][index % 2];
+            (app.login_as(name, "pass word 1").await, asked.elapsed())
+        }))
+        .await;
         bench.clear().await;
         done.send_replace(true);
         answers
     };
     let (answers, _) = tokio::join!(measured, crowd);
+    let late = answers
+        .iter()
+        .filter(|(_, took)| *took >= REFUSED_WITHIN)
+        .count();
+    assert!(late <= MAY_FIND_ROOM, "{late} were late: {answers:?}");
     for (answer, took) in answers {
-        check_unavailable_within(&answer, took, REFUSED_WITHIN);
+        if took < REFUSED_WITHIN {
+            check_unavailable_within(&answer, took, REFUSED_WITHIN);
+        }
     }
 }
