@@ -3,6 +3,7 @@
 use time::{Duration, OffsetDateTime};
 use warp_sentinel::clock::Clock;
 use warp_sentinel::crypto::random;
+use warp_sentinel::domain::client::policy::ClientPolicy;
 use warp_sentinel::domain::client::{Client, ClientId, ClientType, GrantType};
 use warp_sentinel::domain::scope::Scope;
 use warp_sentinel::domain::token::{RotatedFrom, TokenRecord};
@@ -64,9 +65,10 @@ async fn insert_clients(
             id: random::client_id(),
             client_type: ClientType::Public,
             name: "load".to_owned(),
-            allowed_grant_types: GrantType::ALL.to_vec(),
+            allowed_grant_types: GrantType::DEFAULT.to_vec(),
             allowed_scope: Scope::default(),
             default_scope: Scope::default(),
+            policy: ClientPolicy::default(),
             secrets: Vec::new(),
             is_disabled: false,
             created_at: now,
@@ -106,6 +108,8 @@ fn record(client: &ClientId, user: UserId, now: OffsetDateTime) -> TokenRecord {
         issued_at: now,
         expires_at: now + ACCESS_LIFETIME,
         refresh_expires_at: Some(now + REFRESH_LIFETIME),
+        family_expires_at: Some(now + REFRESH_LIFETIME),
+        session: None,
         family: id,
         rotated_from: Some(RotatedFrom {
             refresh_token: random::token_value(),

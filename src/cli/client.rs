@@ -45,9 +45,23 @@ struct NewClientFlags {
     /// Scopes it gets when it asks for none
     #[arg(long, value_name = "SCOPE", num_args = 1..)]
     default_scope: Vec<String>,
-    /// Grant types it may use, such as password [default: all]
+    /// Grant types it may use [default: those of users]
     #[arg(long, value_name = "GRANT_TYPE", num_args = 1..)]
     grant_type: Vec<String>,
+    /// Lifetime of its access tokens [default: the server's]
+    #[arg(long, value_name = "SECONDS")]
+    access_token_lifetime: Option<u64>,
+    /// Lifetime of its refresh tokens, from the login on [default: the server's]
+    #[arg(long, value_name = "SECONDS")]
+    refresh_token_lifetime: Option<u64>,
+    /// How many pairs of tokens one user may have with it [default: single]
+    #[arg(long, value_name = "HOW_MANY")]
+    #[arg(value_parser = PossibleValuesParser::new(["single", "many"]))]
+    sessions: Option<String>,
+    /// Whose tokens it may introspect [default: own]
+    #[arg(long, value_name = "WHOSE")]
+    #[arg(value_parser = PossibleValuesParser::new(["own", "any"]))]
+    introspection: Option<String>,
 }
 
 /// Does it.
@@ -84,6 +98,10 @@ impl From<NewClientFlags> for NewClientRequest {
             allowed_grant_types: (!flags.grant_type.is_empty()).then_some(flags.grant_type),
             scopes: scope_tokens(&flags.scope),
             default_scopes: scope_tokens(&flags.default_scope),
+            access_token_lifetime: flags.access_token_lifetime,
+            refresh_token_lifetime: flags.refresh_token_lifetime,
+            sessions: flags.sessions,
+            introspection: flags.introspection,
         }
     }
 }
@@ -147,6 +165,10 @@ mod tests {
             scope: Vec::new(),
             default_scope: Vec::new(),
             grant_type: Vec::new(),
+            access_token_lifetime: None,
+            refresh_token_lifetime: None,
+            sessions: None,
+            introspection: None,
         }
     }
 
@@ -172,6 +194,10 @@ mod tests {
             allowed_grant_types: vec!["password".to_owned()],
             scopes: Vec::new(),
             default_scopes: Vec::new(),
+            access_token_lifetime: None,
+            refresh_token_lifetime: None,
+            sessions: "single".to_owned(),
+            introspection: "own".to_owned(),
             disabled: false,
             created_at: "2026-01-02T03:04:05Z".to_owned(),
             client_secret: Some("hunter2".to_owned()),

@@ -17,6 +17,9 @@ pub enum GrantError {
     /// The client may not use this grant type.
     #[error("the client is not allowed to use this grant type")]
     UnauthorizedClient,
+    /// The token is another client's (RFC 7009 §2.1).
+    #[error("the token was issued to another client")]
+    ForeignToken,
     /// We serve no such grant type.
     #[error("the grant type is not supported")]
     UnsupportedGrantType,
@@ -49,4 +52,10 @@ pub enum RecordError {
     /// A grant type is unknown or not allowed to this type of client.
     #[error("a grant type is not supported for this type of client")]
     GrantType,
+    /// A lifetime of a client's tokens is nothing, or over 100 years.
+    #[error("a lifetime is at least 1 second and at most 100 years")]
+    Lifetime,
+    /// Only a confidential client can show who it is, and so see tokens of others.
+    #[error("a public client cannot introspect the tokens of others")]
+    Introspection,
 }

@@ -132,7 +132,8 @@ pub struct GrantUser {
     pub username: String,
 }
 
-/// A live token pair as the truth keeps it: one record for a user and client.
+/// A live token pair as the truth keeps it: one record for a user and client, unless the client has
+/// one for each login.
 #[derive(Clone, Debug)]
 pub struct TokenRecord {
     /// Identifier of the record.
@@ -143,8 +144,11 @@ pub struct TokenRecord {
     pub refresh_token: Option<TokenValue>,
     /// The client both were issued to.
     pub client_id: ClientId,
-    /// The resource owner.
+    /// The resource owner; `None` for a token that a client got for itself.
     pub user_id: Option<UserId>,
+    /// Tells apart the records of a client that may have several of one user, or of itself; `None`
+    /// for the only one.
+    pub session: Option<RecordId>,
     /// What the access token allows.
     pub scope: Scope,
     /// What was first granted: a refreshed access token may be given less, and later this again
@@ -156,6 +160,8 @@ pub struct TokenRecord {
     pub expires_at: OffsetDateTime,
     /// When the refresh token ends; `None` is never.
     pub refresh_expires_at: Option<OffsetDateTime>,
+    /// When the family ends, however often it is refreshed; `None` is never.
+    pub family_expires_at: Option<OffsetDateTime>,
     /// The login it descends from.
     pub family: FamilyId,
     /// The refresh token this pair was chosen by, while its answer may have been lost.

@@ -11,6 +11,9 @@ pub mod protect;
 pub mod wire;
 
 mod error_page;
+mod introspect;
+mod metadata;
+mod revoke;
 mod token;
 mod verify;
 
@@ -29,6 +32,7 @@ use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::user_registry::UserRegistry;
 use crate::telemetry;
 use health::Leaving;
+use introspect::Introspector;
 use pages::Pages;
 
 /// The handles that the endpoints need.
@@ -57,6 +61,12 @@ pub struct Surface {
     pub management_path: Option<String>,
     /// Path of the verification endpoint.
     pub verify_path: String,
+    /// Path of the introspection endpoint.
+    pub introspection_path: String,
+    /// Path of the revocation endpoint.
+    pub revocation_path: String,
+    /// The issuer identifier (RFC 8414 §2); `None` while nobody knows how clients call the server.
+    pub issuer: Option<String>,
     /// Path of the error page; `None` when it is on another host.
     pub error_path: Option<String>,
     /// The page that is shown there, such as `errors`.
@@ -78,6 +88,26 @@ pub fn routes(handles: &Handles, surface: &Surface) -> BoxedFilter<(Response,)> 
         let console = management::console(path, handles, surface);
         others = others.or(console).unify().boxed();
     }
+    if let Some(metadata) = metadata::metadata(surface) {
+        others = others.or(metadata).unify().boxed();
+    }
+    let revoke = revoke::revoke(
+        &surface.revocation_path,
+        handles.issuer.clone(),
+        &surface.trusted_proxies,
+    );
+    others = revoke.or(others).unify().boxed();
+    let introspector = Introspector {
+        issuer: handles.issuer.clone(),
+        caches: handles.caches.clone(),
+        issued_by: surface.issuer.as_deref().map(Arc::from),
+    };
+    let introspect = introspect::introspect(
+        &surface.introspection_path,
+        introspector,
+        &surface.trusted_proxies,
+    );
+    others = introspect.or(others).unify().boxed();
     if let Some(path) = &surface.token_path {
         let token = token::token(path, handles.issuer.clone(), &surface.trusted_proxies);
         others = token.or(others).unify().boxed();

@@ -1,20 +1,17 @@
-//! `POST /token` (RFC 6749 §3.2, §4.3, §5, §6)
+//! `POST /token` (RFC 6749 §3.2, §4.3, §4.4, §5, §6)
 
 use std::sync::Arc;
 
-use bytes::Buf;
-use futures_util::Stream;
 use ipnet::IpNet;
 use warp::Filter;
 use warp::filters::BoxedFilter;
-use warp::http::{HeaderMap, Method};
 use warp::reply::Response;
 
-use super::error::{OAuthError, allow};
-use super::extract::connection::Connection;
-use super::extract::{body, client_credentials, form::Form};
+use super::error::OAuthError;
+use super::extract::client_request::{ClientRequest, client_request};
+use super::extract::form::Form;
+use super::respond;
 use super::wire::token::TokenResponse;
-use super::{exact_path, respond};
 use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::token_issuer::request::TokenRequest;
 use crate::domain::client::GrantType;
@@ -25,65 +22,29 @@ use crate::domain::token::TokenValue;
 use crate::domain::user::Password;
 use crate::telemetry::metrics::TOKEN_REQUESTS;
 
-/// Parameters that must not stand in the URI (RFC 6749 §2.3.1).
-const BODY_ONLY: [&str; 7] = [
-    "grant_type",
-    "client_id",
-    "client_secret",
-    "username",
-    "password",
-    "refresh_token",
-    "scope",
-];
-
 pub(super) fn token(
     path: &str,
     issuer: TokenIssuer,
     trusted_proxies: &Arc<[IpNet]>,
 ) -> BoxedFilter<(Response,)> {
-    let trusted_proxies = Arc::clone(trusted_proxies);
-    exact_path(path)
-        .and(warp::method())
-        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
-        .and(warp::header::headers_cloned())
-        .and(warp::ext::optional::<Connection>())
-        .map(
-            move |method, query, headers, connection: Option<Connection>| {
-                let network = connection.and_then(|own| own.network(&headers, &trusted_proxies));
-                Request {
-                    method,
-                    query,
-                    headers,
-                    network,
-                }
-            },
-        )
-        .and(warp::body::stream())
-        .then(move |request: Request, body| {
+    client_request(path, trusted_proxies)
+        .then(move |request| {
             let issuer = issuer.clone();
-            async move { respond(answer(issuer, request, body).await) }
+            async move { respond(answer(&issuer, request).await) }
         })
         .boxed()
 }
 
-struct Request {
-    method: Method,
-    query: String,
-    headers: HeaderMap,
-    network: Option<Network>,
-}
-
 async fn answer(
-    issuer: TokenIssuer,
-    request: Request,
-    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    issuer: &TokenIssuer,
+    request: Result<ClientRequest, OAuthError>,
 ) -> Result<TokenResponse, OAuthError> {
-    allow(&request.method, "POST")?;
-    let body = body::read(&request.headers, body).await?;
-    check_query(&request.query)?;
-    let form = Form::parse(&request.headers, &body)?;
-    let credentials = client_credentials::read(&request.headers, &form)?;
-    let (grant_type, request) = read_request(&form, request.network)?;
+    let ClientRequest {
+        form,
+        credentials,
+        network,
+    } = request?;
+    let (grant_type, request) = read_request(&form, network)?;
     let client_id = credentials.client_id.clone();
     let answer = issuer
         .issue(credentials, request)
@@ -95,15 +56,6 @@ async fn answer(
 
 /// How much of a client identifier that may be anybody's invention is logged.
 const MAX_LOGGED_CHARACTERS: usize = 64;
-
-fn check_query(query: &str) -> Result<(), OAuthError> {
-    let is_named = |name: &str| BODY_ONLY.contains(&name);
-    if form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_named(&name)) {
-        let wanted = "parameters are read from the request body only";
-        return Err(OAuthError::invalid_request(wanted));
-    }
-    Ok(())
-}
 
 fn read_request(
     form: &Form,
@@ -126,6 +78,7 @@ fn read_request(
                 scope,
             }
         }
+        GrantType::ClientCredentials => TokenRequest::ClientCredentials { scope },
     };
     Ok((grant_type, request))
 }

@@ -201,6 +201,7 @@ fn token_policy(settings: &Settings) -> TokenPolicy {
     TokenPolicy {
         access_lifetime: settings.tokens.access_lifetime,
         refresh_lifetime: settings.tokens.refresh_lifetime,
+        refresh_idle_lifetime: settings.tokens.refresh_idle_lifetime,
     }
 }
 
@@ -228,6 +229,9 @@ fn surface(settings: &Settings) -> Surface {
         token_path: token_path.as_ref().map(below),
         management_path: management_path.as_ref().map(below),
         verify_path: format!("{route_prefix}/verify"),
+        introspection_path: format!("{route_prefix}/introspect"),
+        revocation_path: format!("{route_prefix}/revoke"),
+        issuer: issuer(settings),
         error_path: error_uri.starts_with('/').then(|| error_uri.clone()),
         error_page: settings
             .endpoints
@@ -253,6 +257,24 @@ fn hosts(settings: &Settings) -> Vec<String> {
             own.into_iter().chain(issuer).collect()
         }
         ListenAddress::Tcp(_) | ListenAddress::Unix(_) => issuer.collect(),
+    }
+}
+
+// Who listens on every address or on a Unix socket, or lets the system choose the port, has to say
+// how clients call the server.
+fn issuer(settings: &Settings) -> Option<String> {
+    if let Some(issuer) = &settings.endpoints.issuer {
+        return Some(issuer.as_str().trim_end_matches('/').to_owned());
+    }
+    let scheme = match settings.server.tls {
+        TlsSettings::Off => "http",
+        _ => "https",
+    };
+    match &settings.server.listen {
+        ListenAddress::Tcp(address) if !address.ip().is_unspecified() && address.port() != 0 => {
+            Some(format!("{scheme}://{address}"))
+        }
+        ListenAddress::Tcp(_) | ListenAddress::Unix(_) => None,
     }
 }
 

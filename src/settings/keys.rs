@@ -168,6 +168,9 @@ keys! {
         "TokenCache actors per Redis endpoint");
     REFRESH_TOKEN_EXPIRES_IN = Key::new("SENTINEL_REFRESH_TOKEN_EXPIRES_IN", "2592000",
         "lifetime of refresh tokens; 0 is for ever").unit("seconds");
+    REFRESH_TOKEN_IDLE_EXPIRES_IN = Key::new("SENTINEL_REFRESH_TOKEN_IDLE_EXPIRES_IN", "0",
+        "lifetime of a refresh token that is not used; 0 is as long as that of the login")
+        .unit("seconds");
     BCRYPT_COST = Key::new("SENTINEL_BCRYPT_COST", "12",
         "cost of password hashes, 4 to 15 (below 10 for tests); a weaker one is made anew at login").unit("log2 of rounds");
     PASSWORD_MIN_LENGTH = Key::new("SENTINEL_PASSWORD_MIN_LENGTH", "8",

@@ -145,10 +145,12 @@ fn tokens(reader: &mut Reader) -> Option<TokenSettings> {
         _ => number(1..=u32::MAX)(text),
     });
     let refresh = reader.required(&keys::REFRESH_TOKEN_EXPIRES_IN, number(0..=u32::MAX));
+    let idle = reader.required(&keys::REFRESH_TOKEN_IDLE_EXPIRES_IN, number(0..=u32::MAX));
     let seconds = |number: u32| Duration::from_secs(number.into());
     Some(TokenSettings {
         access_lifetime: seconds(access?),
         refresh_lifetime: Some(refresh?).filter(|number| *number > 0).map(seconds),
+        refresh_idle_lifetime: Some(idle?).filter(|number| *number > 0).map(seconds),
     })
 }
 

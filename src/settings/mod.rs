@@ -124,8 +124,10 @@ pub enum RedisTopology {
 pub struct TokenSettings {
     /// Of access tokens.
     pub access_lifetime: Duration,
-    /// Of refresh tokens; `None` is for ever.
+    /// Of refresh tokens, from the login on; `None` is for ever.
     pub refresh_lifetime: Option<Duration>,
+    /// Of a refresh token that is not used; `None` is as long as that of the login.
+    pub refresh_idle_lifetime: Option<Duration>,
 }
 
 /// Password hashing and the rule for new passwords.

@@ -93,7 +93,7 @@ pub trait ClientStore: Send + Sync {
 /// A conditional write of one token record.
 #[derive(Clone, Debug)]
 pub enum TokenWrite {
-    /// Stores a record where the user and client have none.
+    /// Stores a record where the user and client have none of its `session`.
     Insert(TokenRecord),
     /// Puts `record` in the place of the one that was read, if it is still as it was read.
     Replace {
@@ -166,7 +166,7 @@ pub trait TokenStore: Send + Sync {
         tokens: &[TokenValue],
     ) -> Result<Vec<Option<TokenRecord>>, StoreError>;
 
-    /// The one record of each user and client.
+    /// The record of each user and client that may be the only one: without a `session`.
     async fn find_by_session(
         &self,
         sessions: &[(ClientId, UserId)],

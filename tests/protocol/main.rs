@@ -8,13 +8,18 @@
 
 mod architecture;
 mod client_authentication;
+mod client_credentials;
 mod commands;
 mod http;
+mod introspection;
+mod metadata;
 mod plans;
 mod protected_endpoint;
 mod raw;
 mod readme;
+mod revocation;
 mod rows;
+mod sessions;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;

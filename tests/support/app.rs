@@ -105,7 +105,16 @@ impl TestApp {
 
     /// Stores a client with the scope `read write`, and `read` by default.
     pub(crate) async fn add_client(&self, client_type: ClientType) -> (String, String) {
-        add_client(&self.truth, client_type).await
+        add_client(&self.truth, client_type, |_| ()).await
+    }
+
+    /// As [`TestApp::add_client`], with something changed.
+    pub(crate) async fn add_client_with(
+        &self,
+        client_type: ClientType,
+        change: impl FnOnce(&mut StoredClient),
+    ) -> (String, String) {
+        add_client(&self.truth, client_type, change).await
     }
 
     /// Stores a user with a fast hash.
@@ -119,10 +128,26 @@ impl TestApp {
 
     /// `POST /oauth/token` with a form.
     pub(crate) async fn token(&self, form: &[(&str, &str)]) -> Answer {
+        answer(self.post_form("/oauth/token", form)).await
+    }
+
+    /// POSTs a form to an OAuth endpoint as a confidential client.
+    pub(crate) fn post_as(
+        &self,
+        path: &str,
+        (client_id, secret): (&str, &str),
+        form: &[(&str, &str)],
+    ) -> RequestBuilder {
+        self.post_form(path, form)
+            .basic_auth(client_id, Some(secret))
+    }
+
+    /// POSTs a form to an OAuth endpoint.
+    pub(crate) fn post_form(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
         let encoded = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
             .finish();
-        self.token_body(encoded).await
+        self.post(path).header("content-type", FORM).body(encoded)
     }
 
     /// `POST /oauth/token` with a form as it stands.
@@ -345,7 +370,7 @@ async fn start(mut settings: Settings, clock: Clock) -> TestApp {
     )]
     let server =
         tokio::spawn(async move { running.run(listening, routes, std::future::pending()).await });
-    let client_id = add_client(&truth, ClientType::Public).await.0;
+    let client_id = add_client(&truth, ClientType::Public, |_| ()).await.0;
     let http = Client::builder()
         .tls_danger_accept_invalid_certs(true)
         .build()
@@ -385,17 +410,22 @@ fn new_user(username: &str, text: &str) -> NewUser {
     }
 }
 
-async fn add_client(truth: &Truth, client_type: ClientType) -> (String, String) {
+async fn add_client(
+    truth: &Truth,
+    client_type: ClientType,
+    change: impl FnOnce(&mut StoredClient),
+) -> (String, String) {
     let registration = ClientRegistration::new(client_type);
     let secret = random::client_secret();
     let hash = warp_sentinel::crypto::secret::hash_client_secret(secret.expose());
-    let client = StoredClient {
+    let mut client = StoredClient {
         id: random::client_id(),
         client_type,
         name: String::new(),
         allowed_grant_types: registration.allowed_grant_types,
         allowed_scope: Scope::parse("read write").unwrap(),
         default_scope: Scope::parse("read").unwrap(),
+        policy: registration.policy,
         secrets: if client_type == ClientType::Confidential {
             vec![hash]
         } else {
@@ -404,6 +434,7 @@ async fn add_client(truth: &Truth, client_type: ClientType) -> (String, String) 
         is_disabled: false,
         created_at: Clock::default().now(),
     };
+    change(&mut client);
     truth.clients.insert_client(&client).await.unwrap();
     (client.id.to_string(), secret.expose().to_owned())
 }

@@ -242,6 +242,7 @@ impl Management {
             allowed_grant_types: registration.allowed_grant_types,
             allowed_scope: registration.allowed_scope,
             default_scope: registration.default_scope,
+            policy: registration.policy,
             secrets: secret
                 .iter()
                 .map(|s| secret::hash_client_secret(s.expose()))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use super::CacheError;
 use super::catch_up::PutBack;
@@ -64,6 +65,8 @@ pub(super) struct TruthOutcome {
     pub(super) unknown: Vec<TokenValue>,
     /// When nothing was to be invalidated before it.
     pub(super) noted: Noted,
+    /// When it began.
+    pub(super) asked_at: Instant,
     /// Whether what was found is in Redis now.
     pub(super) is_put_back: bool,
     /// Whether the connection must be dropped.
@@ -136,6 +139,7 @@ impl Flights {
             found: Vec::new(),
             unknown: Vec::new(),
             noted,
+            asked_at: Instant::now(),
             is_put_back: false,
             has_failed: false,
         };

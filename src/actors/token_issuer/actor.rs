@@ -24,6 +24,7 @@ impl Kind for TokenIssuerMessage {
             Self::Job(Job::Issue(_)) => "issue",
             Self::Job(Job::Rotate(_)) => "rotate",
             Self::Job(Job::Revoke(_)) => "revoke",
+            Self::Job(Job::Inspect(_)) => "inspect",
             Self::Landed(_) => "landed",
             Self::Settled(_) => "settled",
         }

@@ -11,9 +11,9 @@ use time::OffsetDateTime;
 
 use super::IssueError;
 use super::found::Found;
-use super::job::{Job, unfinished};
+use super::job::{Job, Outcome, unfinished};
 use super::plan::{Decider, Plan};
-use super::request::{IssuedTokens, TokenPolicy};
+use super::request::IssuedTokens;
 use super::settlement::{Settlement, Unsettled};
 use super::step::Step;
 use crate::actors::token_cache::TokenCache;
@@ -33,7 +33,6 @@ pub(super) struct Flight {
     pub(super) truth: Truth,
     pub(super) caches: TokenCache,
     pub(super) clock: Clock,
-    pub(super) policy: TokenPolicy,
 }
 
 /// What a round has come to so far.
@@ -90,7 +89,6 @@ impl Flight {
             }
         };
         let decider = Decider {
-            policy: self.policy,
             now: self.clock.now(),
         };
         let is_confirmed = progress.is_confirmed;
@@ -204,13 +202,17 @@ impl Flight {
             let unsettled = Unsettled::of(&plan, published.is_ok());
             let is_taken = plan.job.answer(match plan.step {
                 Step::Refuse(error) => Err(error.into()),
-                Step::Repeat(pair) => Ok(Some(IssuedTokens::of(&pair.record, now))),
+                Step::Tell(grant) => Ok(Outcome::Inspected(grant)),
+                Step::Repeat(pair) => Ok(Outcome::Issued(IssuedTokens::of(&pair.record, now))),
                 // The truth has the pair. Redis is brought up to date before it is trusted again.
-                Step::Put(put) => Ok(Some(IssuedTokens::of(&put.record, put.record.issued_at))),
+                Step::Put(put) => {
+                    let issued = IssuedTokens::of(&put.record, put.record.issued_at);
+                    Ok(Outcome::Issued(issued))
+                }
                 // Who is refused is so whatever Redis did: the truth has the end.
                 Step::End { answer, .. } => match answer {
                     Err(refused) => Err(IssueError::Rejected(refused)),
-                    Ok(()) => published.map(|()| None),
+                    Ok(()) => published.map(|()| Outcome::Ended),
                 },
             });
             settlement.add(unsettled, is_taken);
@@ -221,7 +223,7 @@ impl Flight {
     async fn put_back_repeated(&self, plans: &[Plan]) {
         let repeated = plans.iter().filter_map(|plan| match &plan.step {
             Step::Repeat(pair) => Some(&pair.record.access_token),
-            Step::Refuse(_) | Step::Put(_) | Step::End { .. } => None,
+            Step::Refuse(_) | Step::Tell(_) | Step::Put(_) | Step::End { .. } => None,
         });
         join_all(repeated.map(|token| self.caches.put_back(token))).await;
     }
@@ -240,8 +242,9 @@ impl Flight {
     // is let in who reads it alone; the truth puts them back if nobody asks for the end again.
     async fn withdraw_revoked(&self, jobs: &[Job]) {
         let revoked = jobs.iter().filter_map(|job| match job {
-            Job::Revoke(call) => Some(call.request.clone()),
-            Job::Issue(_) | Job::Rotate(_) => None,
+            // A stranger's cannot be told from the owner's here; the truth puts back what lives.
+            Job::Revoke(call) => Some(call.request.token.clone()),
+            Job::Issue(_) | Job::Rotate(_) | Job::Inspect(_) => None,
         });
         let revoked: Vec<TokenValue> = revoked.collect();
         if !revoked.is_empty() {

@@ -35,20 +35,15 @@ impl Wanted {
         let mut wanted = Self::default();
         for job in jobs {
             match job {
-                Job::Issue(call) => {
-                    let issue = &call.request;
-                    wanted
-                        .sessions
-                        .push((issue.client_id.clone(), issue.user.id));
-                }
+                Job::Issue(call) => wanted.sessions.extend(call.request.session()),
                 Job::Rotate(call) => {
-                    wanted
-                        .refresh_tokens
-                        .push(call.request.refresh_token.clone());
+                    let token = call.request.request.refresh_token.clone();
+                    wanted.refresh_tokens.push(token);
                 }
+                Job::Inspect(call) => wanted.refresh_tokens.push(call.request.clone()),
                 Job::Revoke(call) => {
-                    wanted.access_tokens.push(call.request.clone());
-                    wanted.refresh_tokens.push(call.request.clone());
+                    wanted.access_tokens.push(call.request.token.clone());
+                    wanted.refresh_tokens.push(call.request.token.clone());
                 }
             }
         }

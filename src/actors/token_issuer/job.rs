@@ -3,19 +3,50 @@
 use std::sync::Arc;
 
 use super::error::IssueError;
-use super::request::IssuedTokens;
+use super::request::{IssuedTokens, RefreshGrant, TokenPolicy};
 use crate::actors::handle::Call;
 use crate::domain::client::ClientId;
+use crate::domain::client::policy::Sessions;
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
 use crate::domain::scope::Scope;
 use crate::domain::token::{GrantUser, TokenValue};
+use crate::domain::user::UserId;
 use crate::stores::error::StoreError;
 
-/// A login that passed: what the pair is to be issued for.
+/// A request that passed: what tokens are to be issued for.
 pub(super) struct Issue {
     pub(super) client_id: ClientId,
-    pub(super) user: GrantUser,
+    /// Who logged in; `None` where the client asks for itself.
+    pub(super) user: Option<GrantUser>,
     pub(super) scope: Scope,
+    /// Whether a refresh token goes with the access token.
+    pub(super) is_refreshable: bool,
+    pub(super) sessions: Sessions,
+    pub(super) policy: TokenPolicy,
+}
+
+impl Issue {
+    /// The session whose record it takes the place of.
+    pub(super) fn session(&self) -> Option<(ClientId, UserId)> {
+        let user = self
+            .user
+            .as_ref()
+            .filter(|_| self.sessions == Sessions::Single)?;
+        Some((self.client_id.clone(), user.id))
+    }
+}
+
+/// A refresh by an authenticated client.
+pub(super) struct Rotate {
+    pub(super) request: RefreshTokenRequest,
+    pub(super) policy: TokenPolicy,
+}
+
+/// A token to be ended.
+pub(super) struct Revoke {
+    pub(super) token: TokenValue,
+    /// The client that asks for it, which may end its own only; `None` for the console.
+    pub(super) client_id: Option<ClientId>,
 }
 
 type Asked<Q, A> = Call<Q, Result<A, IssueError>>;
@@ -23,8 +54,16 @@ type Asked<Q, A> = Call<Q, Result<A, IssueError>>;
 /// One thing to do, and who asked for it.
 pub(super) enum Job {
     Issue(Asked<Issue, IssuedTokens>),
-    Rotate(Asked<RefreshTokenRequest, IssuedTokens>),
-    Revoke(Asked<TokenValue, ()>),
+    Rotate(Asked<Rotate, IssuedTokens>),
+    Revoke(Asked<Revoke, ()>),
+    Inspect(Asked<TokenValue, Option<RefreshGrant>>),
+}
+
+/// What a job that was carried out came to.
+pub(super) enum Outcome {
+    Issued(IssuedTokens),
+    Ended,
+    Inspected(Option<RefreshGrant>),
 }
 
 impl Job {
@@ -34,15 +73,33 @@ impl Job {
             Self::Issue(call) => call.is_stale(),
             Self::Rotate(call) => call.is_stale(),
             Self::Revoke(call) => call.is_stale(),
+            Self::Inspect(call) => call.is_stale(),
         }
     }
 
     /// Answers it, and tells whether the answer was taken.
-    pub(super) fn answer(self, answer: Result<Option<IssuedTokens>, IssueError>) -> bool {
+    pub(super) fn answer(self, answer: Result<Outcome, IssueError>) -> bool {
         match self {
-            Self::Issue(call) => call.answer(answer.and_then(|some| some.ok_or_else(unfinished))),
-            Self::Rotate(call) => call.answer(answer.and_then(|some| some.ok_or_else(unfinished))),
-            Self::Revoke(call) => call.answer(answer.map(|_| ())),
+            Self::Issue(call) => call.answer(answer.and_then(Outcome::issued)),
+            Self::Rotate(call) => call.answer(answer.and_then(Outcome::issued)),
+            Self::Revoke(call) => call.answer(answer.map(drop)),
+            Self::Inspect(call) => call.answer(answer.and_then(Outcome::inspected)),
+        }
+    }
+}
+
+impl Outcome {
+    fn issued(self) -> Result<IssuedTokens, IssueError> {
+        match self {
+            Self::Issued(tokens) => Ok(tokens),
+            Self::Ended | Self::Inspected(_) => Err(unfinished()),
+        }
+    }
+
+    fn inspected(self) -> Result<Option<RefreshGrant>, IssueError> {
+        match self {
+            Self::Inspected(grant) => Ok(grant),
+            Self::Ended | Self::Issued(_) => Err(unfinished()),
         }
     }
 }

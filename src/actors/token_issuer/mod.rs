@@ -10,6 +10,7 @@ mod actor;
 mod flight;
 mod found;
 mod job;
+mod password_grant;
 mod plan;
 mod settlement;
 mod step;
@@ -18,29 +19,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::handle::{AskError, Handle, within};
+use super::password_pool::PasswordPool;
 use super::password_pool::fair_queue::Requester;
-use super::password_pool::{PasswordPool, PasswordPoolError};
 use super::supervisor::Child;
 use super::token_cache::TokenCache;
 use super::user_registry::UserRegistry;
 use crate::clock::Clock;
 use crate::domain::client::{Client, GrantType};
 use crate::domain::error::GrantError;
-use crate::domain::grant::password::{self, PasswordRequest};
+use crate::domain::grant::password::PasswordRequest;
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
-use crate::domain::token::TokenValue;
-use crate::domain::user::{PasswordHash, UserId};
+use crate::domain::scope::Scope;
+use crate::domain::token::{GrantUser, TokenValue};
 use crate::stores::Truth;
 use actor::{TokenIssuerActor, TokenIssuerMessage};
 use error::IssueError;
 use flight::Flight;
-use job::{Issue, Job};
-use request::{ClientCredentials, IssuedTokens, TokenPolicy, TokenRequest};
+use job::{Issue, Job, Revoke, Rotate};
+use request::{ClientCredentials, IssuedTokens, RefreshGrant, TokenPolicy, TokenRequest};
 
 /// The longest a caller waits for a write.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The longest a good login waits for a stronger hash of its password.
-const STRENGTHEN_WITHIN: Duration = Duration::from_secs(1);
 /// Most calls in flight.
 const BOUND: usize = 1_024;
 
@@ -51,8 +50,10 @@ pub struct TokenIssuer {
     /// Of a bound of its own, as the next: a flood of logins must shed neither.
     refreshes: Handle<TokenIssuerMessage>,
     revocations: Handle<TokenIssuerMessage>,
+    inspections: Handle<TokenIssuerMessage>,
     registry: UserRegistry,
     passwords: PasswordPool,
+    policy: TokenPolicy,
 }
 
 impl TokenIssuer {
@@ -68,7 +69,6 @@ impl TokenIssuer {
             truth,
             caches,
             clock,
-            policy,
         };
         let child = Child::new(
             "token_issuer",
@@ -79,9 +79,11 @@ impl TokenIssuer {
             Self {
                 refreshes: handle.beside(BOUND),
                 revocations: handle.beside(BOUND),
+                inspections: handle.beside(BOUND),
                 logins: handle,
                 registry,
                 passwords,
+                policy,
             },
             child,
         )
@@ -118,7 +120,7 @@ impl TokenIssuer {
                 // known or not, so that it tells nothing of a user.
                 let requester = Requester::client(credentials.client_id.clone(), network);
                 self.passwords.check_room(&requester)?;
-                let client = self.authenticate(&credentials, GrantType::Password).await?;
+                let client = self.authorize(&credentials, GrantType::Password).await?;
                 let request = PasswordRequest {
                     client_id: credentials.client_id,
                     username,
@@ -131,7 +133,8 @@ impl TokenIssuer {
                 refresh_token,
                 scope,
             } => {
-                self.authenticate(&credentials, GrantType::RefreshToken)
+                let client = self
+                    .authorize(&credentials, GrantType::RefreshToken)
                     .await?;
                 let client_id = credentials.client_id;
                 let refresh_token = refresh_token.ok_or(GrantError::InvalidGrant)?;
@@ -140,11 +143,33 @@ impl TokenIssuer {
                     refresh_token,
                     scope,
                 };
+                let policy = self.policy.of_client(&client.policy);
                 let message = |call| TokenIssuerMessage::Job(Job::Rotate(call));
                 self.refreshes
-                    .ask(request, within(DEADLINE), message)
+                    .ask(Rotate { request, policy }, within(DEADLINE), message)
                     .await?
             }
+            TokenRequest::ClientCredentials { scope } => {
+                let client = self
+                    .authorize(&credentials, GrantType::ClientCredentials)
+                    .await?;
+                let scope = client.grant_scope(&scope)?;
+                let issue = self.issue_to(&client, None, scope);
+                let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
+                self.refreshes.ask(issue, within(DEADLINE), message).await?
+            }
+        }
+    }
+
+    fn issue_to(&self, client: &Client, user: Option<GrantUser>, scope: Scope) -> Issue {
+        let refreshes = client.check_grant_type(GrantType::RefreshToken).is_ok();
+        Issue {
+            client_id: client.id.clone(),
+            is_refreshable: user.is_some() && refreshes,
+            user,
+            scope,
+            sessions: client.policy.sessions,
+            policy: self.policy.of_client(&client.policy),
         }
     }
 
@@ -155,72 +180,73 @@ impl TokenIssuer {
     /// [`IssueError::Unavailable`] when a step could not be done: the token may live on until the
     /// call is repeated.
     pub async fn revoke(&self, token: TokenValue) -> Result<(), IssueError> {
+        let client_id = None;
+        self.end(Revoke { token, client_id }).await
+    }
+
+    /// Ends a token and its pair for the client that it was issued to (RFC 7009 §2.1). `None` is what
+    /// cannot be one of ours: an unknown token, which is no error (§2.2).
+    ///
+    /// # Errors
+    /// [`GrantError::InvalidClient`], [`GrantError::ForeignToken`]; [`IssueError::Unavailable`] as
+    /// [`TokenIssuer::revoke`].
+    pub async fn revoke_own(
+        &self,
+        credentials: ClientCredentials,
+        token: Option<TokenValue>,
+    ) -> Result<(), IssueError> {
+        let client = self.authenticate(&credentials).await?;
+        let Some(token) = token else {
+            return Ok(());
+        };
+        let client_id = Some(client.id.clone());
+        self.end(Revoke { token, client_id }).await
+    }
+
+    /// What a refresh token stands for; `None` when it is unknown, spent, ended or expired, or its
+    /// user or client is gone or disabled.
+    ///
+    /// # Errors
+    /// [`IssueError::Overloaded`], [`IssueError::Unavailable`]: nothing is known of the token.
+    pub async fn inspect(&self, token: TokenValue) -> Result<Option<RefreshGrant>, IssueError> {
+        let message = |call| TokenIssuerMessage::Job(Job::Inspect(call));
+        let inspected = self.inspections.ask(token, within(DEADLINE), message);
+        let Some(grant) = inspected.await?? else {
+            return Ok(None);
+        };
+        let client = self.registry.find_client(&grant.client_id).await?;
+        let is_usable = client.is_some_and(|client| !client.is_disabled);
+        Ok(is_usable.then_some(grant))
+    }
+
+    async fn end(&self, revoke: Revoke) -> Result<(), IssueError> {
         let message = |call| TokenIssuerMessage::Job(Job::Revoke(call));
         self.revocations
-            .ask(token, within(DEADLINE), message)
+            .ask(revoke, within(DEADLINE), message)
             .await?
     }
 
-    async fn authenticate(
+    /// Finds the client and authenticates it (RFC 6749 §2.3).
+    ///
+    /// # Errors
+    /// [`GrantError::InvalidClient`]; [`IssueError::Overloaded`], [`IssueError::Unavailable`].
+    pub async fn authenticate(
         &self,
         credentials: &ClientCredentials,
-        grant_type: GrantType,
     ) -> Result<Arc<Client>, IssueError> {
         let found = self.registry.find_client(&credentials.client_id).await?;
         let client = found.ok_or(GrantError::InvalidClient)?;
         client.authenticate(credentials.secret.as_ref())?;
-        client.check_grant_type(grant_type)?;
         Ok(client)
     }
 
-    async fn issue_for_password(
+    async fn authorize(
         &self,
-        client: &Client,
-        request: PasswordRequest,
-        requester: &Requester,
-    ) -> Result<IssuedTokens, IssueError> {
-        request.check_lengths()?;
-        let scope = client.grant_scope(&request.scope)?;
-        let user = self.registry.find_user(request.username).await?;
-        let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-        let is_match = self
-            .passwords
-            .verify(request.password.clone(), hash.clone(), requester)
-            .await?;
-        let user = password::decide(user, is_match)?;
-        let id = user.id;
-        let issue = Issue {
-            client_id: request.client_id,
-            user,
-            scope,
-        };
-        let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
-        let issued = self.logins.ask(issue, within(DEADLINE), message).await??;
-        if let Some(weak) = hash.filter(|hash| self.passwords.is_weak(hash)) {
-            let strong = self.passwords.hash(request.password, requester);
-            let strengthened = self.strengthen(id, weak, strong);
-            let _next_time = tokio::time::timeout(STRENGTHEN_WITHIN, strengthened).await;
-        }
-        Ok(issued)
-    }
-
-    // Once per user. A password that is too long for a new hash keeps its old one, and a failure
-    // is left to the next login: this one is good.
-    async fn strengthen(
-        &self,
-        user: UserId,
-        weak: PasswordHash,
-        strong: impl Future<Output = Result<PasswordHash, PasswordPoolError>>,
-    ) {
-        let Ok(strong) = strong.await else {
-            return;
-        };
-        let replaced = self
-            .registry
-            .replace_password_hash(user, weak, strong)
-            .await;
-        if replaced.is_ok() {
-            tracing::info!(user.id = %user, "a password hash was made anew with more rounds");
-        }
+        credentials: &ClientCredentials,
+        grant_type: GrantType,
+    ) -> Result<Arc<Client>, IssueError> {
+        let client = self.authenticate(credentials).await?;
+        client.check_grant_type(grant_type)?;
+        Ok(client)
     }
 }

@@ -3,8 +3,8 @@
 use time::OffsetDateTime;
 
 use super::found::Found;
-use super::job::{Issue, Job};
-use super::request::TokenPolicy;
+use super::job::{Issue, Job, Revoke, Rotate};
+use super::request::RefreshGrant;
 use super::step::Step;
 use crate::crypto::random;
 use crate::domain::error::GrantError;
@@ -20,7 +20,6 @@ pub(super) struct Plan {
 
 /// Decides at one instant.
 pub(super) struct Decider {
-    pub(super) policy: TokenPolicy,
     pub(super) now: OffsetDateTime,
 }
 
@@ -33,27 +32,34 @@ impl Decider {
                 let decided = self.rotate(&call.request, found);
                 decided.unwrap_or_else(Step::Refuse)
             }
-            Job::Revoke(call) => revoke(&call.request, found),
+            Job::Inspect(call) => Step::Tell(self.inspect(&call.request, found)),
+            Job::Revoke(call) => revoke(&call.request, found).unwrap_or_else(Step::Refuse),
         };
         Plan { job, step }
     }
 
     fn issue(&self, issue: &Issue, found: &Found) -> Step {
-        let (now, policy) = (self.now, self.policy);
-        let session = (issue.client_id.clone(), issue.user.id);
-        let replaced = found.sessions.get(&session).cloned();
+        let (now, policy) = (self.now, issue.policy);
+        let only = issue.session();
+        let replaced = only
+            .as_ref()
+            .and_then(|own| found.sessions.get(own))
+            .cloned();
         let id = random::record_id(now);
+        let family_end = policy.refresh_lifetime.map(|lifetime| now + lifetime);
         let record = TokenRecord {
             id: replaced.as_ref().map_or(id, |replaced| replaced.id),
             access_token: random::token_value(),
-            refresh_token: Some(random::token_value()),
+            refresh_token: issue.is_refreshable.then(random::token_value),
             client_id: issue.client_id.clone(),
-            user_id: Some(issue.user.id),
+            user_id: issue.user.as_ref().map(|user| user.id),
+            session: only.is_none().then_some(id),
             scope: issue.scope.clone(),
             refresh_scope: issue.scope.clone(),
             issued_at: now,
             expires_at: now + policy.access_lifetime,
-            refresh_expires_at: policy.refresh_lifetime.map(|lifetime| now + lifetime),
+            refresh_expires_at: policy.refresh_end(now, family_end),
+            family_expires_at: family_end,
             family: id,
             rotated_from: None,
             replaced: replaced
@@ -63,7 +69,8 @@ impl Decider {
         Step::put(record, issue.user.clone(), replaced)
     }
 
-    fn rotate(&self, request: &RefreshTokenRequest, found: &Found) -> Result<Step, GrantError> {
+    fn rotate(&self, rotate: &Rotate, found: &Found) -> Result<Step, GrantError> {
+        let request = &rotate.request;
         let Some(record) = found.by_refresh.get(&request.refresh_token) else {
             let end = found
                 .ends
@@ -81,24 +88,42 @@ impl Decider {
         Ok(match decision {
             Decision::EndFamily => end_family(record.family, request, found),
             Decision::Rotate(scope) => {
-                Step::put(self.rotated(record, scope), user()?, Some(record.clone()))
+                let rotated = self.rotated(record, scope, rotate);
+                Step::put(rotated, Some(user()?), Some(record.clone()))
             }
-            Decision::Repeat => Step::repeat(record.clone(), user()?),
+            Decision::Repeat => Step::repeat(record.clone(), Some(user()?)),
         })
     }
 
-    fn rotated(&self, record: &TokenRecord, scope: Scope) -> TokenRecord {
-        let (now, policy) = (self.now, self.policy);
+    // A spent refresh token is none, though it may be repeated for a moment.
+    fn inspect(&self, token: &TokenValue, found: &Found) -> Option<RefreshGrant> {
+        let record = found.by_refresh.get(token)?;
+        let is_live = record.refresh_token.as_ref() == Some(token)
+            && record.refresh_expires_at.is_none_or(|end| end > self.now);
+        let user = record.user_id.and_then(|id| found.users.get(&id))?;
+        is_live.then(|| RefreshGrant {
+            user: user.clone(),
+            client_id: record.client_id.clone(),
+            scope: record.refresh_scope.clone(),
+            issued_at: record.issued_at,
+            expires_at: record.refresh_expires_at,
+        })
+    }
+
+    fn rotated(&self, record: &TokenRecord, scope: Scope, rotate: &Rotate) -> TokenRecord {
+        let (now, policy) = (self.now, rotate.policy);
         let spent = record.refresh_token.clone();
         // A token of Flask-Sentinel has no end of its own; from its first rotation on it has.
-        let refresh_end = policy.refresh_lifetime.map(|lifetime| now + lifetime);
+        let own_end = policy.refresh_lifetime.map(|lifetime| now + lifetime);
+        let family_end = record.family_expires_at.or(own_end);
         TokenRecord {
             access_token: random::token_value(),
             refresh_token: Some(random::token_value()),
             scope,
             issued_at: now,
             expires_at: now + policy.access_lifetime,
-            refresh_expires_at: record.refresh_expires_at.or(refresh_end),
+            refresh_expires_at: policy.refresh_end(now, family_end),
+            family_expires_at: family_end,
             rotated_from: spent.map(|refresh_token| RotatedFrom {
                 refresh_token,
                 at: now,
@@ -129,7 +154,8 @@ fn end_family(family: FamilyId, request: &RefreshTokenRequest, found: &Found) ->
 }
 
 // A spent refresh token ends what descends from it: it may have been rotated a moment ago.
-fn revoke(token: &TokenValue, found: &Found) -> Step {
+fn revoke(revoke: &Revoke, found: &Found) -> Result<Step, GrantError> {
+    let token = &revoke.token;
     let owed = found.ends.get(token);
     let of_refresh = found.by_refresh.get(token);
     let family = of_refresh
@@ -143,12 +169,19 @@ fn revoke(token: &TokenValue, found: &Found) -> Step {
         (None, _, Some(family)) => found.families.get(&family).cloned().unwrap_or_default(),
         (None, _, None) => Vec::new(),
     };
+    let is_foreign = |record: &TokenRecord| {
+        let asks = revoke.client_id.as_ref();
+        asks.is_some_and(|client_id| *client_id != record.client_id)
+    };
+    if ended.iter().any(is_foreign) {
+        return Err(GrantError::ForeignToken);
+    }
     // A repeat after a failure finds the pair gone, but Redis may still have its access token.
     let token = owed.map_or(token, |end| &end.access_token).clone();
-    Step::End {
+    Ok(Step::End {
         ended,
         token,
         unpublished: family.map_or(Vec::new(), |family| found.unpublished_of(family)),
         answer: Ok(()),
-    }
+    })
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::domain::client::policy::ClientPolicy;
 use crate::domain::client::{ClientId, SecretHash};
 use crate::domain::network::Network;
 use crate::domain::scope::Scope;
-use crate::domain::token::{TokenRecord, TokenValue};
+use crate::domain::token::{GrantUser, TokenRecord, TokenValue};
 use crate::domain::user::Password;
 
 /// How a client named itself, and by which secret it authenticates (RFC 6749 §2.3).
@@ -40,6 +41,11 @@ pub enum TokenRequest {
         /// The scope asked for.
         scope: Scope,
     },
+    /// `grant_type=client_credentials` (RFC 6749 §4.4.2).
+    ClientCredentials {
+        /// The scope asked for.
+        scope: Scope,
+    },
 }
 
 /// A successful answer (RFC 6749 §5.1).
@@ -55,6 +61,21 @@ pub struct IssuedTokens {
     pub expires_in: Duration,
     /// What it allows.
     pub scope: Scope,
+}
+
+/// What a live refresh token stands for.
+#[derive(Clone, Debug)]
+pub struct RefreshGrant {
+    /// The resource owner.
+    pub user: GrantUser,
+    /// The client it was issued to.
+    pub client_id: ClientId,
+    /// The most that an access token got for it may allow.
+    pub scope: Scope,
+    /// When it was issued.
+    pub issued_at: OffsetDateTime,
+    /// When it ends; `None` is never.
+    pub expires_at: Option<OffsetDateTime>,
 }
 
 impl IssuedTokens {
@@ -77,4 +98,28 @@ pub struct TokenPolicy {
     pub access_lifetime: Duration,
     /// Refresh tokens, from the login on, however often they are rotated; `None` is for ever.
     pub refresh_lifetime: Option<Duration>,
+    /// A refresh token that is not used; `None` is as long as the login lasts.
+    pub refresh_idle_lifetime: Option<Duration>,
+}
+
+impl TokenPolicy {
+    /// The policy for a client, whose own record may say otherwise.
+    #[must_use]
+    pub fn of_client(&self, own: &ClientPolicy) -> Self {
+        Self {
+            access_lifetime: own.access_lifetime.unwrap_or(self.access_lifetime),
+            refresh_lifetime: own.refresh_lifetime.or(self.refresh_lifetime),
+            ..*self
+        }
+    }
+
+    /// When a refresh token ends that is issued at `now` in a family that ends then.
+    pub(super) fn refresh_end(
+        &self,
+        now: OffsetDateTime,
+        family_end: Option<OffsetDateTime>,
+    ) -> Option<OffsetDateTime> {
+        let idle_end = self.refresh_idle_lifetime.map(|idle| now + idle);
+        family_end.into_iter().chain(idle_end).min()
+    }
 }

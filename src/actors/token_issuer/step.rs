@@ -1,5 +1,6 @@
 //! A decision: what is to be written, published and answered for one job.
 
+use super::request::RefreshGrant;
 use crate::domain::error::GrantError;
 use crate::domain::token::{Grant, GrantUser, TokenRecord, TokenValue};
 use crate::stores::TokenWrite;
@@ -9,6 +10,8 @@ use crate::stores::redis::connection::Publication;
 pub(super) enum Step {
     /// Nothing is to be written: this is the answer.
     Refuse(GrantError),
+    /// Nothing is to be written: this is what a refresh token stands for.
+    Tell(Option<RefreshGrant>),
     /// Write a pair, in place of one or not.
     Put(Box<Put>),
     /// Answer with a pair that was written before, whose answer was lost. Redis may not have been
@@ -27,13 +30,17 @@ pub(super) enum Step {
 /// A pair to be written, in the place of another or not.
 pub(super) struct Put {
     pub(super) record: TokenRecord,
-    user: GrantUser,
+    user: Option<GrantUser>,
     replaced: Option<TokenRecord>,
 }
 
 impl Step {
     /// Writes a pair.
-    pub(super) fn put(record: TokenRecord, user: GrantUser, replaced: Option<TokenRecord>) -> Self {
+    pub(super) fn put(
+        record: TokenRecord,
+        user: Option<GrantUser>,
+        replaced: Option<TokenRecord>,
+    ) -> Self {
         Self::Put(Box::new(Put {
             record,
             user,
@@ -42,7 +49,7 @@ impl Step {
     }
 
     /// Tells of a pair once more.
-    pub(super) fn repeat(record: TokenRecord, user: GrantUser) -> Self {
+    pub(super) fn repeat(record: TokenRecord, user: Option<GrantUser>) -> Self {
         Self::Repeat(Box::new(Put {
             record,
             user,
@@ -56,22 +63,23 @@ impl Step {
         match self {
             Self::Refuse(error) => matches!(error, GrantError::InvalidGrant),
             Self::End { ended, .. } => ended.is_empty(),
-            Self::Put(_) | Self::Repeat(_) => false,
+            Self::Tell(_) | Self::Put(_) | Self::Repeat(_) => false,
         }
     }
 
-    /// The record that the fast copy is told of.
+    /// The record that the fast copy is told of. A token without a user never is: a program that
+    /// reads Redis would take its bearer for one.
     pub(super) fn told(&self) -> Option<&TokenRecord> {
         match self {
-            Self::Put(put) => Some(&put.record),
-            Self::Refuse(_) | Self::Repeat(_) | Self::End { .. } => None,
+            Self::Put(put) => put.user.is_some().then_some(&put.record),
+            Self::Refuse(_) | Self::Tell(_) | Self::Repeat(_) | Self::End { .. } => None,
         }
     }
 
     /// The records that it ends.
     pub(super) fn ended(&self) -> Vec<&TokenRecord> {
         match self {
-            Self::Refuse(_) | Self::Repeat(_) => Vec::new(),
+            Self::Refuse(_) | Self::Tell(_) | Self::Repeat(_) => Vec::new(),
             Self::Put(put) => put.replaced.iter().collect(),
             Self::End { ended, .. } => ended.iter().collect(),
         }
@@ -80,7 +88,7 @@ impl Step {
     /// What it writes to the truth.
     pub(super) fn writes(&self) -> Vec<TokenWrite> {
         match self {
-            Self::Refuse(_) | Self::Repeat(_) => Vec::new(),
+            Self::Refuse(_) | Self::Tell(_) | Self::Repeat(_) => Vec::new(),
             Self::Put(put) => vec![put.write()],
             Self::End { ended, .. } => ended
                 .iter()
@@ -94,9 +102,13 @@ impl Step {
     /// What it changes in the fast copy.
     pub(super) fn publication(&self) -> Publication {
         match self {
-            Self::Refuse(_) => Publication::default(),
+            Self::Refuse(_) | Self::Tell(_) => Publication::default(),
             Self::Put(put) => Publication {
-                set: vec![(put.record.access_token.clone(), put.grant())],
+                set: self
+                    .told()
+                    .map(|record| (record.access_token.clone(), put.grant()))
+                    .into_iter()
+                    .collect(),
                 delete: put.replaced.iter().flat_map(dead_with).collect(),
             },
             // Its access token is known: set from here, it might outlive its end. It is put back.
@@ -132,7 +144,9 @@ impl Step {
                 let replaced = put.replaced.iter();
                 replaced.map(|record| record.access_token.clone()).collect()
             }
-            Self::Refuse(_) | Self::Repeat(_) | Self::End { .. } => self.publication().delete,
+            Self::Refuse(_) | Self::Tell(_) | Self::Repeat(_) | Self::End { .. } => {
+                self.publication().delete
+            }
         }
     }
 }
@@ -147,7 +161,7 @@ fn dead_with(record: &TokenRecord) -> impl Iterator<Item = TokenValue> + use<> {
 impl Put {
     fn grant(&self) -> Grant {
         Grant {
-            user: Some(self.user.clone()),
+            user: self.user.clone(),
             client_id: self.record.client_id.clone(),
             scope: self.record.scope.clone(),
             issued_at: self.record.issued_at,

@@ -112,6 +112,8 @@ mod tests {
             issued_at: NOW,
             expires_at: NOW,
             refresh_expires_at: Some(NOW + Duration::days(30)),
+            family_expires_at: Some(NOW + Duration::days(30)),
+            session: None,
             family: RecordId([3; 12]),
             rotated_from: Some(RotatedFrom {
                 refresh_token: token('o'),

@@ -12,9 +12,11 @@ use warp::http::header::{
 use warp::http::{Method, StatusCode};
 use warp::reply::{Reply, Response};
 
+use crate::actors::token_cache::CacheError;
 use crate::actors::token_issuer::error::IssueError;
 use crate::domain::error::GrantError;
 use crate::telemetry::sparing::{Line, Sparing};
+use bearer::BearerError;
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER_SECS: HeaderValue = HeaderValue::from_static("1");
@@ -183,6 +185,10 @@ impl From<GrantError> for OAuthError {
                 ErrorCode::UnauthorizedClient,
                 "the client may not use this grant type",
             ),
+            GrantError::ForeignToken => (
+                ErrorCode::UnauthorizedClient,
+                "the token was issued to another client",
+            ),
             GrantError::UnsupportedGrantType => (
                 ErrorCode::UnsupportedGrantType,
                 "the grant type is not supported",
@@ -200,6 +206,14 @@ impl From<GrantError> for OAuthError {
             return refused.with(WWW_AUTHENTICATE, challenge);
         }
         Self::new(StatusCode::BAD_REQUEST, code, description)
+    }
+}
+
+impl From<CacheError> for OAuthError {
+    fn from(error: CacheError) -> Self {
+        // It is told in the log there.
+        let _unavailable = BearerError::from(error);
+        Self::unavailable()
     }
 }
 

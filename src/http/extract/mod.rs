@@ -5,5 +5,6 @@ pub mod basic_auth;
 pub mod bearer;
 pub mod body;
 pub mod client_credentials;
+pub mod client_request;
 pub mod connection;
 pub mod form;

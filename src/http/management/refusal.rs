@@ -208,6 +208,10 @@ impl From<RecordError> for Refusal {
             RecordError::Scope => "A scope has a character that RFC 6749 does not allow.",
             RecordError::DefaultScope => "A default scope is not among the client's scopes.",
             RecordError::GrantType => "A grant type is not supported for this type of client.",
+            RecordError::Lifetime => "A lifetime is at least 1 second and at most 100 years.",
+            RecordError::Introspection => {
+                "A public client cannot introspect the tokens of other clients."
+            }
         })
     }
 }

@@ -23,6 +23,16 @@ pub struct ClientRecord {
     pub scopes: Vec<String>,
     /// Scope it gets when it asks for none.
     pub default_scopes: Vec<String>,
+    /// Lifetime of its access tokens, in seconds; absent when it is the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_lifetime: Option<u64>,
+    /// Lifetime of its refresh tokens, in seconds; absent when it is the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_lifetime: Option<u64>,
+    /// `single` or `many`: how many pairs one user may have with it.
+    pub sessions: String,
+    /// `own` or `any`: whose tokens it may introspect.
+    pub introspection: String,
     /// Whether it is refused everywhere.
     pub disabled: bool,
     /// When the record was made (RFC 3339).
@@ -52,6 +62,18 @@ pub struct NewClientRequest {
     #[serde(default, deserialize_with = "scope_tokens")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub default_scopes: Vec<String>,
+    /// Lifetime of its access tokens, in seconds; the server's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_lifetime: Option<u64>,
+    /// Lifetime of its refresh tokens, in seconds; the server's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_lifetime: Option<u64>,
+    /// `single` or `many`; `single` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<String>,
+    /// `own` or `any`; `own` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<String>,
 }
 
 impl From<&Client> for ClientRecord {
@@ -66,6 +88,10 @@ impl From<&Client> for ClientRecord {
                 .collect(),
             scopes: tokens(&client.allowed_scope),
             default_scopes: tokens(&client.default_scope),
+            access_token_lifetime: client.policy.access_lifetime.map(|life| life.as_secs()),
+            refresh_token_lifetime: client.policy.refresh_lifetime.map(|life| life.as_secs()),
+            sessions: client.policy.sessions.as_str().to_owned(),
+            introspection: client.policy.introspection.as_str().to_owned(),
             disabled: client.is_disabled,
             created_at: super::instant(client.created_at),
             client_secret: None,

@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod client;
+pub mod introspection;
 pub mod list;
 pub mod problem;
 pub mod revoke;

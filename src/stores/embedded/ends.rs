@@ -3,7 +3,8 @@
 use redb::{MultimapTable, ReadableTable, Table, WriteTransaction};
 use time::OffsetDateTime;
 
-use super::records::{EndedRow, encode, millis, read_ended};
+use super::records::ended::{EndedRow, read_ended};
+use super::records::{encode, millis};
 use super::tables::{ENDED, ENDED_EXPIRIES, ENDED_REFRESH_TOKENS, FORGET_ORDER, Millis, Row};
 use crate::domain::token::{EndedToken, TokenValue};
 use crate::stores::error::StoreError;

@@ -132,8 +132,8 @@ impl<'t> TokenTables<'t> {
     /// Whether no other record has its session or one of its tokens.
     fn is_free(&self, record: &TokenRecord) -> Result<bool, StoreError> {
         let own = &record.id.0;
-        if let Some(user) = &record.user_id {
-            let holder = self.by_session.get((record.client_id.as_str(), &user.0))?;
+        if let Some(session) = only_session(record) {
+            let holder = self.by_session.get(session)?;
             if holder.is_some_and(|holder| holder.value() != own) {
                 return Ok(false);
             }
@@ -162,9 +162,8 @@ impl<'t> TokenTables<'t> {
             self.by_rotated_from
                 .insert(spent.refresh_token.expose(), id)?;
         }
-        if let Some(user) = &record.user_id {
-            self.by_session
-                .insert((record.client_id.as_str(), &user.0), id)?;
+        if let Some(session) = only_session(record) {
+            self.by_session.insert(session, id)?;
         }
         self.by_family.insert(&record.family.0, id)?;
         if let Some(at) = end_of_record(record) {
@@ -192,9 +191,8 @@ impl<'t> TokenTables<'t> {
                 self.by_rotated_from.remove(spent)?;
             }
         }
-        if let Some(user) = &record.user_id {
-            self.by_session
-                .remove((record.client_id.as_str(), &user.0))?;
+        if let Some(session) = only_session(record) {
+            self.by_session.remove(session)?;
         }
         self.by_family.remove(&record.family.0, id)?;
         if let Some(at) = end_of_record(record) {
@@ -202,6 +200,15 @@ impl<'t> TokenTables<'t> {
         }
         Ok(())
     }
+}
+
+/// The place of a record that must be the only one of its user and client.
+fn only_session(record: &TokenRecord) -> Option<(&str, &[u8; 12])> {
+    let user = record
+        .user_id
+        .as_ref()
+        .filter(|_| record.session.is_none())?;
+    Some((record.client_id.as_str(), &user.0))
 }
 
 /// The instant from which neither of its tokens is accepted; `None` is never.

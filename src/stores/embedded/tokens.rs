@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 use super::EmbeddedStore;
 use super::ends::EndTables;
 use super::reader::{Reader, grant_of};
-use super::records::{corrupt, millis, read_end, read_token};
+use super::records::ended::read_end;
+use super::records::{corrupt, millis, read_token};
 use super::tables::{
     ACCESS_TOKENS, CLIENTS, ENDED, ENDED_EXPIRIES, ENDED_REFRESH_TOKENS, FAMILIES, Millis,
     REFRESH_TOKENS, ROTATED_TOKENS, SESSIONS, TOKENS, USERS,

@@ -11,7 +11,7 @@ use crate::domain::token::{EndedToken, FamilyId, TokenValue};
 use crate::stores::Ends;
 use crate::stores::error::StoreError;
 
-use super::documents::{date, object_id, token};
+use super::documents::{date, ended_token, object_id};
 use super::grouped::MOST_WRITES;
 use super::{MongoStore, WRITE_TIMEOUT, error_code, one_batch, read_all, within_deadline};
 
@@ -25,7 +25,7 @@ impl MongoStore {
         answered: &[TokenValue],
         published: &[TokenValue],
     ) -> Result<(), StoreError> {
-        let updates = token::settle(answered, published);
+        let updates = ended_token::settle(answered, published);
         if updates.is_empty() {
             return Ok(());
         }
@@ -53,10 +53,10 @@ impl MongoStore {
             return Ok(Vec::new());
         }
         let families: Vec<ObjectId> = families.iter().copied().map(object_id).collect();
-        let mut filter = token::is_unpublished();
+        let mut filter = ended_token::is_unpublished();
         filter.insert("family", doc! { "$in": families });
         let find = self.ended_tokens.find(filter);
-        read_all(find.batch_size(one_batch(MOST_WRITES)), token::read_end).await
+        read_all(find.batch_size(one_batch(MOST_WRITES)), ended_token::read).await
     }
 
     /// Lets a majority confirm the primary, and thereby what is read from now on.
@@ -101,13 +101,13 @@ impl MongoStore {
         };
         let mut order = doc! { "expires": 1, "_id": 1 };
         if which == Ends::Unpublished {
-            filter.extend(token::is_unpublished());
-            order = token::unpublished_in_order();
+            filter.extend(ended_token::is_unpublished());
+            order = ended_token::unpublished_in_order();
         }
         // Else the server may look for unpublished ones among all, and read each.
         let find = self.ended_tokens.find(filter).sort(order.clone());
         let find = find.hint(Hint::Keys(order));
         let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
-        read_all(find.batch_size(one_batch(limit)), token::read_end).await
+        read_all(find.batch_size(one_batch(limit)), ended_token::read).await
     }
 }

@@ -13,7 +13,7 @@ use mongodb::options::IndexOptions;
 
 use crate::stores::error::OpenError;
 
-use super::documents::token::{is_unpublished, unpublished_in_order};
+use super::documents::ended_token::{is_unpublished, unpublished_in_order};
 use super::{DUPLICATE_KEY, Documents, MongoStore, STORE, error_code};
 
 /// Building an index over an old, large collection takes its time.
@@ -67,7 +67,7 @@ const TOKENS: [Unique; 3] = [
         order: Some("expires"),
         advice: NEWEST,
     },
-    // Nobody writes `session` yet: it leaves room for several of one user and client.
+    // `session` is absent but where a client has several of one user, or its own tokens.
     Unique {
         fields: &["client_id", "user_id", "session"],
         only_where_text: None,

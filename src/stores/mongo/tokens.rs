@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use futures_util::future;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, RawDocument, doc};
+use mongodb::bson::{Bson, Document, RawDocument, doc};
 use time::OffsetDateTime;
 
 use crate::domain::client::ClientId;
@@ -18,7 +18,7 @@ use crate::stores::error::StoreError;
 use crate::stores::{Ends, TokenStore, TokenWrite};
 
 use super::documents::fields::Fields;
-use super::documents::{date, object_id, texts, token, user};
+use super::documents::{date, ended_token, object_id, texts, token, user};
 use super::grouped::MOST_WRITES;
 use super::{MongoStore, in_order, one_batch, read_all, within_deadline};
 
@@ -110,7 +110,11 @@ impl TokenStore for MongoStore {
             users.push(object_id(*user_id));
         }
         let of_client = |(client_id, users): (&ClientId, Vec<ObjectId>)| {
-            doc! { "client_id": client_id.as_str(), "user_id": { "$in": users } }
+            doc! {
+                "client_id": client_id.as_str(),
+                "user_id": { "$in": users },
+                "session": Bson::Null,
+            }
         };
         let any: Vec<Document> = users_of_clients.into_iter().map(of_client).collect();
         let records = self
@@ -144,7 +148,7 @@ impl TokenStore for MongoStore {
 
     async fn remember_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError> {
         for group in ends.chunks(MOST_WRITES) {
-            let memories = group.iter().map(token::write_end).collect();
+            let memories = group.iter().map(ended_token::write).collect();
             // A refusal by the unique `_id` means that the end is remembered.
             self.insert_grouped("ended_tokens", memories).await?;
         }
@@ -162,7 +166,7 @@ impl TokenStore for MongoStore {
         let find = self.ended_tokens.find(doc! { "refresh_token": any });
         let find = find.batch_size(one_batch(refresh_tokens.len()));
         let found = read_all(find, |document| {
-            let end = token::read_end(document)?;
+            let end = ended_token::read(document)?;
             Some((end.refresh_token.clone()?, end))
         });
         let found = found.await?.into_iter().collect();

@@ -1,6 +1,7 @@
 //! Records to store.
 
 use time::{Duration, OffsetDateTime};
+use warp_sentinel::domain::client::policy::ClientPolicy;
 use warp_sentinel::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
 use warp_sentinel::domain::scope::Scope;
 use warp_sentinel::domain::token::{EndedToken, RecordId, TokenRecord, TokenValue};
@@ -42,6 +43,7 @@ pub(super) fn client(client_id: &str) -> Client {
         allowed_grant_types: vec![GrantType::Password],
         allowed_scope: Scope::parse("read write").unwrap(),
         default_scope: Scope::parse("read").unwrap(),
+        policy: ClientPolicy::default(),
         secrets: vec![SecretHash([7; 32]), SecretHash([8; 32])],
         is_disabled: false,
         created_at: noon(),
@@ -61,6 +63,8 @@ pub(super) fn record(number: u32, user_id: UserId) -> TokenRecord {
         issued_at: noon(),
         expires_at: noon() + Duration::hours(1),
         refresh_expires_at: Some(noon() + Duration::days(30)),
+        family_expires_at: Some(noon() + Duration::days(30)),
+        session: None,
         family: id(number),
         rotated_from: None,
         replaced: Some(token(number + 2)),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use warp_sentinel::domain::client::policy::ClientPolicy;
 use warp_sentinel::domain::client::{Client, ClientId, ClientType, GrantType};
 use warp_sentinel::domain::scope::Scope;
 
@@ -126,6 +127,7 @@ async fn limited_client(app: &TestApp, id: &str, grant_types: &[GrantType]) {
         allowed_grant_types: grant_types.to_vec(),
         allowed_scope: Scope::default(),
         default_scope: Scope::default(),
+        policy: ClientPolicy::default(),
         secrets: Vec::new(),
         is_disabled: false,
         created_at: app.clock.now(),

@@ -36,9 +36,17 @@ const ENDED_ENTRIES: usize = 16_384;
 /// the token back into Redis, where an unconfirmed one lives five seconds.
 const ENDED_KEPT_FOR: Duration = Duration::from_secs(10);
 
+/// Most tokens that nobody tells changes of, kept in one shard.
+const UNTOLD_ENTRIES: usize = 4_096;
+/// How long such a token is kept after it was asked for: less than the 250 ms that a server may take
+/// to obey a revocation by another.
+const UNTOLD_KEPT_FOR: Duration = Duration::from_millis(200);
+
 /// The local copy of one shard.
 pub(super) struct LocalCopy {
     entries: LiveTokens,
+    /// Tokens that are not in Redis, which therefore tells of no change: those without a user.
+    untold: Cache<Key, (LiveToken, Instant)>,
     unknown: Cache<Key, Instant>,
     ended: Cache<Key, Instant>,
     is_served: AtomicBool,
@@ -64,6 +72,7 @@ impl LocalCopy {
     pub(super) fn new() -> Self {
         Self {
             entries: live_tokens(),
+            untold: Cache::new(UNTOLD_ENTRIES),
             unknown: Cache::new(UNKNOWN_ENTRIES),
             ended: Cache::new(ENDED_ENTRIES),
             is_served: AtomicBool::new(false),
@@ -74,10 +83,18 @@ impl LocalCopy {
 
     /// The grant of a token that is known to live at `now`.
     pub(super) fn find(&self, token: &TokenValue, now: OffsetDateTime) -> Option<LiveToken> {
-        if !self.is_served.load(Ordering::Acquire) {
-            return None;
-        }
-        self.entries.get(token).filter(|live| live.is_live_at(now))
+        let told = if self.is_served.load(Ordering::Acquire) {
+            self.entries.get(token)
+        } else {
+            None
+        };
+        let found = told.or_else(|| self.find_untold(token));
+        found.filter(|live| live.is_live_at(now))
+    }
+
+    fn find_untold(&self, token: &TokenValue) -> Option<LiveToken> {
+        let (live, asked_at) = self.untold.get(token)?;
+        (asked_at.elapsed() < UNTOLD_KEPT_FOR).then_some(live)
     }
 
     /// Whether the token was unknown a moment ago.
@@ -113,6 +130,29 @@ impl LocalCopy {
         }
     }
 
+    /// Stores for a moment the tokens without a user that a look-up in the truth found, which began
+    /// at `asked_at`; but for those that were invalidated since.
+    pub(super) fn fill_untold(
+        &self,
+        (noted, asked_at): (Noted, Instant),
+        mut found: Vec<(TokenValue, LiveToken)>,
+    ) {
+        found.retain(|(_, live)| live.user_id().is_none());
+        if found.is_empty() {
+            return;
+        }
+        let order = self.order();
+        let Some(forgotten) = order.forgotten_here_since(noted) else {
+            return;
+        };
+        for (token, live) in found {
+            let key = Key::of(&token);
+            if !forgotten.contains(&key) && !self.is_ended(&token) {
+                self.untold.insert(key, (live, asked_at));
+            }
+        }
+    }
+
     /// Remembers tokens that nobody knows.
     pub(super) fn fill_unknown(&self, tokens: Vec<TokenValue>) {
         let now = Instant::now();
@@ -136,6 +176,7 @@ impl LocalCopy {
         for token in tokens {
             order.note_forgotten(token);
             self.entries.remove(token);
+            self.untold.remove(token);
             self.unknown.remove(token);
         }
     }
@@ -145,6 +186,7 @@ impl LocalCopy {
         let mut order = self.order();
         order.note_all_forgotten();
         self.entries.clear();
+        self.untold.clear();
         self.unknown.clear();
     }
 

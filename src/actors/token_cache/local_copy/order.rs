@@ -48,9 +48,19 @@ impl Order {
         self.forgotten.clear();
     }
 
-    /// The tokens that were invalidated since a look-up; `None` when nobody knows all of them.
+    /// The tokens that were invalidated since a look-up, here or elsewhere; `None` when nobody knows
+    /// all of them.
     pub(super) fn forgotten_since(&self, noted: Noted) -> Option<HashSet<&Key>> {
-        if self.source == Source::None || noted.0 < self.known_since {
+        if self.source == Source::None {
+            return None;
+        }
+        self.forgotten_here_since(noted)
+    }
+
+    /// The tokens that this server knows to have been invalidated since a look-up; `None` when there
+    /// were too many.
+    pub(super) fn forgotten_here_since(&self, noted: Noted) -> Option<HashSet<&Key>> {
+        if noted.0 < self.known_since {
             return None;
         }
         let latest_first = self.forgotten.iter().rev();

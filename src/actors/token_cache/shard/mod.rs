@@ -256,10 +256,13 @@ impl State {
         if outcome.is_put_back {
             self.ask_redis_instead(&outcome.found);
         }
+        let local = &self.arguments.local;
+        local.fill_unknown(outcome.unknown);
         if self.arguments.endpoint.is_none() {
-            self.arguments.local.fill(outcome.noted, outcome.found);
+            local.fill(outcome.noted, outcome.found);
+        } else {
+            local.fill_untold((outcome.noted, outcome.asked_at), outcome.found);
         }
-        self.arguments.local.fill_unknown(outcome.unknown);
         if outcome.has_failed {
             self.arguments.losses.note();
         }

@@ -1,11 +1,14 @@
 //! `GET, POST /management/api/v1/clients`
 
+use std::time::Duration;
+
 use warp::http::StatusCode;
 use warp::reply::Response;
 
 use super::super::refusal::Refusal;
 use super::{ListQuery, json};
 use crate::actors::management::Management;
+use crate::domain::client::policy::{ClientPolicy, Introspection, Sessions};
 use crate::domain::client::{ClientId, ClientRegistration, ClientType, GrantType};
 use crate::domain::error::RecordError;
 use crate::domain::scope::Scope;
@@ -38,16 +41,37 @@ pub(super) async fn add(
 fn registration(request: NewClientRequest) -> Result<ClientRegistration, Refusal> {
     let unknown = || Refusal::invalid("A client is public or confidential.");
     let client_type = ClientType::parse(&request.client_type).ok_or_else(unknown)?;
+    let policy = policy(&request)?;
     let mut registration = ClientRegistration {
         name: request.name.unwrap_or_default(),
         allowed_scope: scope(&request.scopes)?,
         default_scope: scope(&request.default_scopes)?,
+        policy,
         ..ClientRegistration::new(client_type)
     };
     if let Some(names) = request.allowed_grant_types {
         registration.allowed_grant_types = grant_types(&names)?;
     }
     Ok(registration)
+}
+
+fn policy(request: &NewClientRequest) -> Result<ClientPolicy, Refusal> {
+    let unlike = || Refusal::invalid("Sessions are single or many.");
+    let sessions = named(request.sessions.as_deref(), Sessions::parse).ok_or_else(unlike)?;
+    let unlike = || Refusal::invalid("Introspection is of own tokens or of any.");
+    let introspection = request.introspection.as_deref();
+    let introspection = named(introspection, Introspection::parse).ok_or_else(unlike)?;
+    Ok(ClientPolicy {
+        access_lifetime: request.access_token_lifetime.map(Duration::from_secs),
+        refresh_lifetime: request.refresh_token_lifetime.map(Duration::from_secs),
+        sessions,
+        introspection,
+    })
+}
+
+// The default where nothing is said; `None` for an unknown name.
+fn named<T: Default>(name: Option<&str>, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    name.map_or_else(|| Some(T::default()), parse)
 }
 
 fn grant_types(names: &[String]) -> Result<Vec<GrantType>, RecordError> {

@@ -90,6 +90,7 @@ async fn start_with(options: Options) -> App {
     let tokens = TokenPolicy {
         access_lifetime: lifetime,
         refresh_lifetime: None,
+        refresh_idle_lifetime: None,
     };
     let handles = (registry.clone(), passwords.clone());
     let (issuer, issuer_child) =
@@ -142,6 +143,9 @@ fn surface(hosts: Vec<String>) -> Surface {
         token_path: Some("/oauth/token".to_owned()),
         management_path: Some(PATH.to_owned()),
         verify_path: "/oauth/verify".to_owned(),
+        introspection_path: "/oauth/introspect".to_owned(),
+        revocation_path: "/oauth/revoke".to_owned(),
+        issuer: None,
         error_path: Some("/oauth/errors".to_owned()),
         error_page: "errors".to_owned(),
         hosts: hosts.into(),

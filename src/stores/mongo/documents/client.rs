@@ -1,16 +1,23 @@
 //! Documents of `clients`.
 
 use std::sync::Once;
+use std::time::Duration;
 
 use mongodb::bson::raw::RawBsonRef;
 use mongodb::bson::{Bson, Document, RawDocument, doc};
 use tracing::warn;
 
+use crate::domain::client::policy::{ClientPolicy, Introspection, Sessions};
 use crate::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
 use crate::domain::scope::Scope;
 
 use super::fields::Fields;
 use super::{SCHEMA, SCHEMA_VERSION, binary, date, is_disabled, is_ours};
+
+/// Seconds that an access token of the client lives.
+const ACCESS_LIFETIME: &str = "access_token_lifetime";
+/// Seconds that a refresh token of the client lives, from the login on.
+const REFRESH_LIFETIME: &str = "refresh_token_lifetime";
 
 /// The document of a new client. Its `_id` is made by the driver.
 pub(in super::super) fn write(client: &Client) -> Document {
@@ -24,7 +31,7 @@ pub(in super::super) fn write(client: &Client) -> Document {
         .iter()
         .map(|hash| binary(&hash.0).into())
         .collect();
-    doc! {
+    let mut document = doc! {
         "allowed_grant_types": grant_types,
         "client_id": client.id.as_str(),
         "client_type": client.client_type.as_str(),
@@ -36,7 +43,20 @@ pub(in super::super) fn write(client: &Client) -> Document {
         "name": &client.name,
         "allowed_scopes": scope_tokens(&client.allowed_scope),
         "client_secret_hashes": secrets,
+        "sessions": client.policy.sessions.as_str(),
+        "introspection": client.policy.introspection.as_str(),
+    };
+    let lifetimes = [
+        (ACCESS_LIFETIME, client.policy.access_lifetime),
+        (REFRESH_LIFETIME, client.policy.refresh_lifetime),
+    ];
+    for (key, lifetime) in lifetimes {
+        if let Some(lifetime) = lifetime {
+            let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+            document.insert(key, seconds);
+        }
     }
+    document
 }
 
 /// Reads a client; `None` when an identifier has a type nobody writes.
@@ -54,6 +74,7 @@ pub(in super::super) fn read(document: &RawDocument) -> Option<Client> {
             allowed_grant_types: grant_types(document),
             allowed_scope: document.scope("allowed_scopes"),
             default_scope: document.scope("default_scopes"),
+            policy: policy(document),
             secrets,
             is_disabled: is_disabled(document),
             created_at: document.instant("created_at").unwrap_or(made_at),
@@ -64,9 +85,10 @@ pub(in super::super) fn read(document: &RawDocument) -> Option<Client> {
             id,
             client_type: taken_over_type(document, &secrets),
             name: String::new(),
-            allowed_grant_types: GrantType::ALL.to_vec(),
+            allowed_grant_types: GrantType::DEFAULT.to_vec(),
             allowed_scope: Scope::default(),
             default_scope: Scope::default(),
+            policy: ClientPolicy::default(),
             secrets,
             is_disabled: is_disabled(document),
             created_at: made_at,
@@ -92,6 +114,21 @@ fn taken_over_type(document: &Fields<'_>, secrets: &[SecretHash]) -> ClientType 
 
 fn client_type(document: &Fields<'_>) -> Option<ClientType> {
     ClientType::parse(document.text("client_type")?)
+}
+
+/// What cannot be read is as if it were not said.
+fn policy(document: &Fields<'_>) -> ClientPolicy {
+    let lifetime = |key| document.seconds(key).map(Duration::from_secs);
+    let sessions = document.text("sessions").and_then(Sessions::parse);
+    let introspection = document
+        .text("introspection")
+        .and_then(Introspection::parse);
+    ClientPolicy {
+        access_lifetime: lifetime(ACCESS_LIFETIME),
+        refresh_lifetime: lifetime(REFRESH_LIFETIME),
+        sessions: sessions.unwrap_or_default(),
+        introspection: introspection.unwrap_or_default(),
+    }
 }
 
 fn grant_types(document: &Fields<'_>) -> Vec<GrantType> {
@@ -137,7 +174,7 @@ mod tests {
         document.insert("allowed_grant_types", vec!["authorization_code"]);
         document.insert("default_scopes", vec!["admin"]);
         let client = read(&document).unwrap();
-        assert_eq!(client.allowed_grant_types, GrantType::ALL);
+        assert_eq!(client.allowed_grant_types, GrantType::DEFAULT);
         assert!(client.default_scope.is_empty());
     }
 

@@ -50,6 +50,16 @@ impl<'a> Fields<'a> {
         OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()
     }
 
+    /// A whole number of seconds, at least one, of either integer type.
+    pub(super) fn seconds(&self, key: &str) -> Option<u64> {
+        let seconds = match self.get(key)? {
+            RawBsonRef::Int32(seconds) => seconds.into(),
+            RawBsonRef::Int64(seconds) => seconds,
+            _ => return None,
+        };
+        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)
+    }
+
     pub(super) fn is_true(&self, key: &str) -> bool {
         self.get(key).and_then(RawBsonRef::as_bool) == Some(true)
     }

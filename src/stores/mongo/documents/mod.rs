@@ -3,6 +3,7 @@
 //! A document without our `schema` field is Flask-Sentinel's and is read by its rules.
 
 pub(super) mod client;
+pub(super) mod ended_token;
 pub(super) mod fields;
 pub(super) mod token;
 pub(super) mod user;

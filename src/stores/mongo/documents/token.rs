@@ -1,25 +1,21 @@
-//! Documents of `tokens` and `ended_tokens`.
-
-use std::collections::HashSet;
+//! Documents of `tokens`.
 
 use mongodb::bson::raw::{CStr, RawArrayBuf, RawBsonRef, cstr};
-use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
+use mongodb::bson::{RawDocument, RawDocumentBuf};
 use time::OffsetDateTime;
 use tracing::warn;
 
 use crate::domain::client::ClientId;
 use crate::domain::scope::Scope;
-use crate::domain::token::{CLEANUP_SLACK, EndedToken, RotatedFrom, TokenRecord, TokenValue};
+use crate::domain::token::{CLEANUP_SLACK, RotatedFrom, TokenRecord, TokenValue};
 
 use super::fields::Fields;
 use super::{SCHEMA, SCHEMA_VERSION, date, object_id};
 
 /// The access token in whose place a pair came.
 const REPLACED: &CStr = cstr!("replaced_access_token");
-/// Marks an end whose caller was not answered yet.
-const UNANSWERED: &CStr = cstr!("unanswered");
-/// Marks an end of which Redis was not told yet.
-const UNPUBLISHED: &CStr = cstr!("unpublished");
+/// When the last refresh token of a login ends.
+const FAMILY_EXPIRES: &CStr = cstr!("family_expires");
 
 /// The document of a token pair.
 pub(in super::super) fn write(record: &TokenRecord) -> RawDocumentBuf {
@@ -41,8 +37,17 @@ pub(in super::super) fn write(record: &TokenRecord) -> RawDocumentBuf {
     if let Some(user_id) = record.user_id {
         document.append(cstr!("user_id"), object_id(user_id));
     }
+    if let Some(session) = record.session {
+        document.append(cstr!("session"), object_id(session));
+    }
     if let Some(instant) = record.refresh_expires_at {
         document.append(cstr!("refresh_expires"), date(instant));
+    }
+    // Where it is not said, the one is the other.
+    if record.family_expires_at != record.refresh_expires_at {
+        let instant = record.family_expires_at.map(date);
+        let instant = instant.map_or(RawBsonRef::Null, RawBsonRef::DateTime);
+        document.append(FAMILY_EXPIRES, instant);
     }
     if let Some(rotated_from) = &record.rotated_from {
         let mut spent = RawDocumentBuf::new();
@@ -83,12 +88,14 @@ fn try_read(document: &Fields<'_>) -> Option<TokenRecord> {
     {
         return None;
     }
+    let refresh_expires_at = document.instant("refresh_expires");
     Some(TokenRecord {
         id,
         access_token: document.token("access_token")?,
         refresh_token,
         client_id: ClientId::new(document.text("client_id")?),
         user_id,
+        session: document.record_id("session"),
         scope: document.scope("scopes"),
         // Flask-Sentinel knows one scope only.
         refresh_scope: if document.has("refresh_scopes") {
@@ -100,7 +107,12 @@ fn try_read(document: &Fields<'_>) -> Option<TokenRecord> {
             .instant("issued_at")
             .unwrap_or_else(|| id.created_at()),
         expires_at: document.instant("expires")?,
-        refresh_expires_at: document.instant("refresh_expires"),
+        refresh_expires_at,
+        family_expires_at: if document.has(FAMILY_EXPIRES.as_str()) {
+            document.instant(FAMILY_EXPIRES.as_str())
+        } else {
+            refresh_expires_at
+        },
         family: document.record_id("family").unwrap_or(id),
         rotated_from: rotated_from(document),
         replaced: document.token(REPLACED.as_str()),
@@ -110,86 +122,6 @@ fn try_read(document: &Fields<'_>) -> Option<TokenRecord> {
 /// Reads the access token of a pair, of a document that may have no more.
 pub(in super::super) fn read_access_token(document: &RawDocument) -> Option<TokenValue> {
     Fields::of(document).token("access_token")
-}
-
-/// The condition of an index of what Redis was not told yet.
-pub(in super::super) fn is_unpublished() -> Document {
-    doc! { UNPUBLISHED.as_str(): true }
-}
-
-/// The keys of the index that finds ends of which Redis was not told yet.
-pub(in super::super) fn unpublished_in_order() -> Document {
-    doc! { UNPUBLISHED.as_str(): 1, "expires": 1, "_id": 1 }
-}
-
-/// The updates that take marks off ends: both at once where both are to go.
-pub(in super::super) fn settle(
-    answered: &[TokenValue],
-    published: &[TokenValue],
-) -> Vec<RawDocumentBuf> {
-    let both: HashSet<&TokenValue> = published.iter().collect();
-    let (both, answered): (Vec<_>, Vec<_>) =
-        answered.iter().partition(|token| both.contains(token));
-    let done: HashSet<&TokenValue> = both.iter().copied().collect();
-    let published = published.iter().filter(|token| !done.contains(token));
-    let published: Vec<&TokenValue> = published.collect();
-    let groups: [(&[&CStr], Vec<&TokenValue>); 3] = [
-        (&[UNANSWERED, UNPUBLISHED], both),
-        (&[UNANSWERED], answered),
-        (&[UNPUBLISHED], published),
-    ];
-    let filled = groups.iter().filter(|(_, tokens)| !tokens.is_empty());
-    filled
-        .map(|(marks, tokens)| take_off(marks, tokens))
-        .collect()
-}
-
-fn take_off(marks: &[&CStr], tokens: &[&TokenValue]) -> RawDocumentBuf {
-    let tokens: RawArrayBuf = tokens.iter().map(|token| token.expose()).collect();
-    let marks: RawDocumentBuf = marks.iter().map(|mark| (*mark, "")).collect();
-    rawdoc! {
-        "q": { "_id": { "$in": tokens } },
-        "u": { "$unset": marks },
-        "multi": true,
-    }
-}
-
-/// The memory of an end.
-pub(in super::super) fn write_end(end: &EndedToken) -> RawDocumentBuf {
-    let mut memory = RawDocumentBuf::new();
-    memory.append(cstr!("_id"), end.access_token.expose());
-    memory.append(cstr!("family"), object_id(end.family));
-    memory.append(cstr!("ended_at"), date(end.ended_at));
-    memory.append(cstr!("expires"), date(end.access_expires_at));
-    memory.append(cstr!("forget_at"), date(end.forget_at));
-    if let Some(refresh_token) = &end.refresh_token {
-        memory.append(cstr!("refresh_token"), refresh_token.expose());
-    }
-    // Marks are there only while there is something to do, so that their index is small.
-    for (mark, is_settled) in [
-        (UNANSWERED, end.is_answered),
-        (UNPUBLISHED, end.is_published),
-    ] {
-        if !is_settled {
-            memory.append(mark, true);
-        }
-    }
-    memory
-}
-
-/// Reads the memory of an end; `None` when nobody writes it so.
-pub(in super::super) fn read_end(document: &RawDocument) -> Option<EndedToken> {
-    let document = Fields::of(document);
-    Some(EndedToken {
-        access_token: document.token("_id")?,
-        refresh_token: document.token("refresh_token"),
-        family: document.record_id("family")?,
-        ended_at: document.instant("ended_at")?,
-        access_expires_at: document.instant("expires")?,
-        forget_at: document.instant("forget_at")?,
-        is_answered: !document.has(UNANSWERED.as_str()),
-        is_published: !document.has(UNPUBLISHED.as_str()),
-    })
 }
 
 fn rotated_from(document: &Fields<'_>) -> Option<RotatedFrom> {
@@ -220,7 +152,7 @@ fn scope_tokens(scope: &Scope) -> RawArrayBuf {
 #[cfg(test)]
 mod tests {
     use mongodb::bson::oid::ObjectId;
-    use mongodb::bson::{Bson, DateTime, doc};
+    use mongodb::bson::{Bson, DateTime, Document, doc};
 
     use super::*;
 

@@ -81,6 +81,8 @@ pub(super) async fn a_grant_needs_its_user_and_client(truth: &Truth) {
     let expired = TokenRecord {
         expires_at: old,
         refresh_expires_at: None,
+        family_expires_at: None,
+        session: None,
         ..record(0, jonas.id)
     };
     insert(truth, expired).await;

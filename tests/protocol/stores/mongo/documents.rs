@@ -31,7 +31,7 @@ async fn a_database_of_flask_sentinel_is_taken_over_as_it_stands() {
     let found = truth.clients.find_client(&ClientId::new(CLIENT)).await;
     let found = found.unwrap().unwrap();
     assert_eq!(found.client_type, ClientType::Public);
-    assert_eq!(found.allowed_grant_types, GrantType::ALL);
+    assert_eq!(found.allowed_grant_types, GrantType::DEFAULT);
     let access = TokenValue::parse(ACCESS).unwrap();
     let grants = truth.tokens.find_grants(&[access]).await.unwrap();
     let grant = grants[0].as_ref().unwrap();

@@ -28,6 +28,16 @@ fn entry(letter: char) -> (TokenValue, LiveToken) {
     (token, live("c", "jonas"))
 }
 
+// A token that a client got for itself.
+fn of_a_client() -> (TokenValue, LiveToken) {
+    let (token, live) = entry('a');
+    let grant = Grant {
+        user: None,
+        ..live.grant()
+    };
+    (token, LiveToken::new(&grant).unwrap())
+}
+
 fn numbered(number: usize) -> TokenValue {
     TokenValue::parse(&format!("{number:030}")).unwrap()
 }
@@ -159,4 +169,35 @@ fn a_usual_token_costs_less_than_300_bytes() {
     local.fill(local.note(), vec![(numbered(0), usual)]);
     let weight = local.entries.weight();
     assert!(weight < 300, "{weight}");
+}
+
+#[test]
+fn what_nobody_tells_changes_of_is_kept_for_less_than_a_server_may_take_to_obey() {
+    let (local, (token, live)) = (LocalCopy::new(), of_a_client());
+    // It counts from the beginning of the look-up.
+    let ago = |ago| Instant::now().checked_sub(ago).unwrap();
+    let second = Duration::from_secs(1);
+    for (asked_at, is_kept) in [
+        (Instant::now() + second, true),
+        (ago(UNTOLD_KEPT_FOR), false),
+    ] {
+        local.fill_untold(
+            (local.note(), asked_at),
+            vec![(token.clone(), live.clone())],
+        );
+        assert_eq!(local.find(&token, START).is_some(), is_kept);
+    }
+    assert!(UNTOLD_KEPT_FOR < Duration::from_millis(250));
+}
+
+#[test]
+fn an_end_on_this_server_is_obeyed_at_once_though_nobody_tells_of_it() {
+    let (local, (token, live)) = (LocalCopy::new(), of_a_client());
+    let looked_up = (local.note(), Instant::now() + Duration::from_secs(1));
+    local.fill_untold(looked_up, vec![(token.clone(), live.clone())]);
+    assert!(local.find(&token, START).is_some());
+    local.end(std::slice::from_ref(&token));
+    assert!(local.find(&token, START).is_none());
+    local.fill_untold(looked_up, vec![(token.clone(), live)]);
+    assert!(local.find(&token, START).is_none());
 }

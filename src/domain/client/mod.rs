@@ -1,5 +1,10 @@
 //! Clients: the stored record of a program that asks for tokens (RFC 6749 §2).
 
+pub mod policy;
+
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use subtle::ConstantTimeEq;
@@ -7,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::error::{GrantError, RecordError};
 use super::scope::Scope;
+use policy::ClientPolicy;
 
 /// A client identifier (RFC 6749 §2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,24 +64,30 @@ impl ClientType {
     }
 }
 
-/// A grant type we serve (RFC 6749 §4.3, §6).
+/// A grant type we serve (RFC 6749 §4.3, §4.4, §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantType {
     /// Resource owner password credentials.
     Password,
     /// Refreshing an access token.
     RefreshToken,
+    /// A confidential client for itself.
+    ClientCredentials,
 }
 
 impl GrantType {
     /// Each grant type we serve.
-    pub const ALL: [Self; 2] = [Self::Password, Self::RefreshToken];
+    pub const ALL: [Self; 3] = [Self::Password, Self::RefreshToken, Self::ClientCredentials];
+
+    /// What a client may use that was registered without a word on it: tokens of users.
+    pub const DEFAULT: [Self; 2] = [Self::Password, Self::RefreshToken];
 
     /// The registered `grant_type` value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Password => "password",
             Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
         }
     }
 
@@ -113,6 +125,8 @@ pub struct Client {
     pub allowed_scope: Scope,
     /// The scope it gets when it asks for none.
     pub default_scope: Scope,
+    /// How its tokens are issued.
+    pub policy: ClientPolicy,
     /// Hashes of its live secrets; none for a public client.
     pub secrets: Vec<SecretHash>,
     /// A disabled client gets no tokens.
@@ -134,24 +148,27 @@ pub struct ClientRegistration {
     pub allowed_scope: Scope,
     /// The scope it gets when it asks for none.
     pub default_scope: Scope,
+    /// How its tokens are issued.
+    pub policy: ClientPolicy,
 }
 
 impl ClientRegistration {
-    /// A public or confidential client as the console makes it: every grant type, no scope.
+    /// A public or confidential client as the console makes it: tokens of users, no scope.
     pub fn new(client_type: ClientType) -> Self {
         Self {
             client_type,
             name: String::new(),
-            allowed_grant_types: GrantType::ALL.to_vec(),
+            allowed_grant_types: GrantType::DEFAULT.to_vec(),
             allowed_scope: Scope::default(),
             default_scope: Scope::default(),
+            policy: ClientPolicy::default(),
         }
     }
 
     /// Checks what was asked for.
     ///
     /// # Errors
-    /// [`RecordError::ClientName`] and [`RecordError::DefaultScope`], as they say.
+    /// [`RecordError`], those of clients, as they say.
     pub fn check(&self) -> Result<(), RecordError> {
         if self.name.len() > 256 || self.name.chars().any(char::is_control) {
             return Err(RecordError::ClientName);
@@ -159,7 +176,13 @@ impl ClientRegistration {
         if !self.default_scope.is_subset_of(&self.allowed_scope) {
             return Err(RecordError::DefaultScope);
         }
-        Ok(())
+        let is_for_itself = self
+            .allowed_grant_types
+            .contains(&GrantType::ClientCredentials);
+        if is_for_itself && self.client_type == ClientType::Public {
+            return Err(RecordError::GrantType);
+        }
+        self.policy.check(self.client_type)
     }
 }
 
@@ -188,12 +211,15 @@ impl Client {
         }
     }
 
-    /// Whether it may use `grant_type`.
+    /// Whether it may use `grant_type`. A public client may never ask for itself, whatever its
+    /// record says (RFC 6749 §4.4).
     ///
     /// # Errors
     /// [`GrantError::UnauthorizedClient`] when it may not.
     pub fn check_grant_type(&self, grant_type: GrantType) -> Result<(), GrantError> {
-        if self.allowed_grant_types.contains(&grant_type) {
+        let is_possible = grant_type != GrantType::ClientCredentials
+            || self.client_type == ClientType::Confidential;
+        if is_possible && self.allowed_grant_types.contains(&grant_type) {
             Ok(())
         } else {
             Err(GrantError::UnauthorizedClient)
@@ -213,69 +239,5 @@ impl Client {
         } else {
             Err(GrantError::InvalidScope)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn client(client_type: ClientType, secrets: &[[u8; 32]]) -> Client {
-        Client {
-            id: ClientId::new("c"),
-            client_type,
-            name: String::new(),
-            allowed_grant_types: vec![GrantType::Password],
-            allowed_scope: Scope::parse("read write").unwrap(),
-            default_scope: Scope::parse("read").unwrap(),
-            secrets: secrets.iter().map(|hash| SecretHash(*hash)).collect(),
-            is_disabled: false,
-            created_at: OffsetDateTime::UNIX_EPOCH,
-        }
-    }
-
-    #[test]
-    fn a_confidential_client_needs_one_of_its_secrets() {
-        let client = client(ClientType::Confidential, &[[1; 32], [2; 32]]);
-        assert!(client.authenticate(Some(&SecretHash([2; 32]))).is_ok());
-        assert!(client.authenticate(Some(&SecretHash([3; 32]))).is_err());
-        assert!(client.authenticate(None).is_err());
-    }
-
-    #[test]
-    fn a_public_client_that_sends_a_secret_is_refused() {
-        let client = client(ClientType::Public, &[]);
-        assert!(client.authenticate(None).is_ok());
-        assert!(client.authenticate(Some(&SecretHash([1; 32]))).is_err());
-    }
-
-    #[test]
-    fn a_disabled_client_is_refused() {
-        let client = Client {
-            is_disabled: true,
-            ..client(ClientType::Public, &[])
-        };
-        assert_eq!(client.authenticate(None), Err(GrantError::InvalidClient));
-    }
-
-    #[test]
-    fn scope_is_defaulted_narrowed_or_refused() {
-        let client = client(ClientType::Public, &[]);
-        assert_eq!(
-            client.grant_scope(&Scope::default()).unwrap().to_string(),
-            "read"
-        );
-        let write = Scope::parse("write").unwrap();
-        assert_eq!(client.grant_scope(&write).unwrap(), write);
-        let wide = Scope::parse("read admin").unwrap();
-        assert_eq!(client.grant_scope(&wide), Err(GrantError::InvalidScope));
-    }
-
-    #[test]
-    fn a_grant_type_outside_the_registration_is_unauthorized() {
-        let client = client(ClientType::Public, &[]);
-        assert!(client.check_grant_type(GrantType::Password).is_ok());
-        let refused = client.check_grant_type(GrantType::RefreshToken);
-        assert_eq!(refused, Err(GrantError::UnauthorizedClient));
     }
 }

@@ -1,13 +1,18 @@
 //! The stored form of each record: JSON of private structs, so `domain` knows nothing of it.
 
+pub(super) mod ended;
+
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::tables::Millis;
+use crate::domain::client::policy::{ClientPolicy, Introspection, Sessions};
 use crate::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
 use crate::domain::scope::Scope;
-use crate::domain::token::{EndedToken, RecordId, RotatedFrom, TokenRecord, TokenValue};
+use crate::domain::token::{RecordId, RotatedFrom, TokenRecord, TokenValue};
 use crate::domain::user::{HashOrigin, PasswordHash, User, UserId};
 use crate::stores::error::StoreError;
 
@@ -99,6 +104,15 @@ pub(super) struct ClientRow {
     secrets: Vec<[u8; 32]>,
     is_disabled: bool,
     created_at: Millis,
+    /// Not said by rows of earlier versions, as the next three.
+    #[serde(default)]
+    access_lifetime_secs: Option<u64>,
+    #[serde(default)]
+    refresh_lifetime_secs: Option<u64>,
+    #[serde(default)]
+    has_many_sessions: bool,
+    #[serde(default)]
+    introspects_any: bool,
 }
 
 impl From<&Client> for ClientRow {
@@ -113,6 +127,10 @@ impl From<&Client> for ClientRow {
             secrets: client.secrets.iter().map(|secret| secret.0).collect(),
             is_disabled: client.is_disabled,
             created_at: millis(client.created_at),
+            access_lifetime_secs: client.policy.access_lifetime.map(|life| life.as_secs()),
+            refresh_lifetime_secs: client.policy.refresh_lifetime.map(|life| life.as_secs()),
+            has_many_sessions: client.policy.sessions == Sessions::Many,
+            introspects_any: client.policy.introspection == Introspection::Any,
         }
     }
 }
@@ -123,6 +141,20 @@ pub(super) fn read_client(id: &str, bytes: &[u8]) -> Result<Client, StoreError> 
     let unknown_type = || corrupt("clients", "its type is neither public nor confidential");
     let unknown_grant = || corrupt("clients", "a grant type is unknown");
     let grant_types = row.allowed_grant_types.iter();
+    let policy = ClientPolicy {
+        access_lifetime: row.access_lifetime_secs.map(Duration::from_secs),
+        refresh_lifetime: row.refresh_lifetime_secs.map(Duration::from_secs),
+        sessions: if row.has_many_sessions {
+            Sessions::Many
+        } else {
+            Sessions::Single
+        },
+        introspection: if row.introspects_any {
+            Introspection::Any
+        } else {
+            Introspection::Own
+        },
+    };
     Ok(Client {
         id: ClientId::new(id),
         client_type: ClientType::parse(&row.client_type).ok_or_else(unknown_type)?,
@@ -132,6 +164,7 @@ pub(super) fn read_client(id: &str, bytes: &[u8]) -> Result<Client, StoreError> 
             .collect::<Result<_, _>>()?,
         allowed_scope: Scope::from_iter(row.allowed_scope),
         default_scope: Scope::from_iter(row.default_scope),
+        policy,
         secrets: row.secrets.into_iter().map(SecretHash).collect(),
         is_disabled: row.is_disabled,
         created_at: instant("clients", row.created_at)?,
@@ -154,7 +187,16 @@ pub(super) struct TokenRow {
     rotated_from: Option<(String, Millis)>,
     #[serde(default)]
     replaced: Option<String>,
+    #[serde(default)]
+    session: Option<[u8; 12]>,
+    /// Said where it is not that of the refresh token.
+    #[serde(default)]
+    family_expiry: Option<FamilyExpiry>,
 }
+
+/// When a family ends, however often it is refreshed; `None` is never.
+#[derive(Serialize, Deserialize)]
+struct FamilyExpiry(Option<Millis>);
 
 impl From<&TokenRecord> for TokenRow {
     fn from(record: &TokenRecord) -> Self {
@@ -175,6 +217,9 @@ impl From<&TokenRecord> for TokenRow {
                 .as_ref()
                 .map(|spent| (text(&spent.refresh_token), millis(spent.at))),
             replaced: record.replaced.as_ref().map(text),
+            session: record.session.map(|id| id.0),
+            family_expiry: (record.family_expires_at != record.refresh_expires_at)
+                .then(|| FamilyExpiry(record.family_expires_at.map(millis))),
         }
     }
 }
@@ -187,6 +232,12 @@ pub(super) fn read_token(id: RecordId, bytes: &[u8]) -> Result<TokenRecord, Stor
         let refresh_token = token(PLACE, &text)?;
         let at = instant(PLACE, at)?;
         Ok::<_, StoreError>(RotatedFrom { refresh_token, at })
+    };
+    let at = |millis: Option<Millis>| millis.map(|at| instant(PLACE, at)).transpose();
+    let refresh_expires_at = at(row.refresh_expires_at)?;
+    let family_expires_at = match row.family_expiry {
+        Some(FamilyExpiry(said)) => at(said)?,
+        None => refresh_expires_at,
     };
     Ok(TokenRecord {
         id,
@@ -201,67 +252,11 @@ pub(super) fn read_token(id: RecordId, bytes: &[u8]) -> Result<TokenRecord, Stor
         refresh_scope: Scope::from_iter(row.refresh_scope),
         issued_at: instant(PLACE, row.issued_at)?,
         expires_at: instant(PLACE, row.expires_at)?,
-        refresh_expires_at: row
-            .refresh_expires_at
-            .map(|at| instant(PLACE, at))
-            .transpose()?,
+        refresh_expires_at,
+        family_expires_at,
+        session: row.session.map(RecordId),
         family: RecordId(row.family),
         rotated_from: row.rotated_from.map(rotated_from).transpose()?,
         replaced: row.replaced.map(|text| token(PLACE, &text)).transpose()?,
-    })
-}
-
-/// The name of the table of ends in errors.
-const ENDED_PLACE: &str = "ended";
-
-/// The memory of an end; the access token is the key.
-#[derive(Serialize, Deserialize)]
-pub(super) struct EndedRow {
-    /// The refresh token that ended with it.
-    pub(super) refresh_token: Option<String>,
-    family: [u8; 12],
-    ended_at: Millis,
-    /// Until when the access token would have been accepted.
-    pub(super) access_expires_at: Millis,
-    forget_at: Millis,
-    /// Told this way round because rows of earlier versions do not say.
-    #[serde(default)]
-    pub(super) is_unanswered: bool,
-    #[serde(default)]
-    pub(super) is_unpublished: bool,
-}
-
-impl From<&EndedToken> for EndedRow {
-    fn from(end: &EndedToken) -> Self {
-        Self {
-            refresh_token: end.refresh_token.as_ref().map(|t| t.expose().to_owned()),
-            family: end.family.0,
-            ended_at: millis(end.ended_at),
-            access_expires_at: millis(end.access_expires_at),
-            forget_at: millis(end.forget_at),
-            is_unanswered: !end.is_answered,
-            is_unpublished: !end.is_published,
-        }
-    }
-}
-
-/// Reads the row of an end.
-pub(super) fn read_ended(bytes: &[u8]) -> Result<EndedRow, StoreError> {
-    decode(ENDED_PLACE, bytes)
-}
-
-/// Reads the memory of the end of an access token and what went with it.
-pub(super) fn read_end(access_token: &str, bytes: &[u8]) -> Result<EndedToken, StoreError> {
-    let row = read_ended(bytes)?;
-    let refresh_token = row.refresh_token.map(|text| token(ENDED_PLACE, &text));
-    Ok(EndedToken {
-        access_token: token(ENDED_PLACE, access_token)?,
-        refresh_token: refresh_token.transpose()?,
-        family: RecordId(row.family),
-        ended_at: instant(ENDED_PLACE, row.ended_at)?,
-        access_expires_at: instant(ENDED_PLACE, row.access_expires_at)?,
-        forget_at: instant(ENDED_PLACE, row.forget_at)?,
-        is_answered: !row.is_unanswered,
-        is_published: !row.is_unpublished,
     })
 }
