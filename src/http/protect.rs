@@ -1,4 +1,4 @@
-//! `require_oauth` and `require_oauth_scopes`: guard other programs' routes (RFC 6750).
+//! `require_oauth` and its like guard other programs' routes (RFC 6750).
 //!
 //! Unlike our own endpoints these reject, so that a program's other routes are tried.
 //! `Sentinel::serve` answers the rejection; who composes by hand adds [`super::error::recovery::recover`].
@@ -16,15 +16,21 @@ use crate::actors::token_cache::live_token::LiveToken;
 use crate::domain::scope::Scope;
 use crate::domain::token::Grant;
 
-/// A filter that extracts the grant of a live access token with at least `scope`.
-pub fn require(caches: TokenCache, scope: Scope) -> BoxedFilter<(Grant,)> {
+/// A filter that extracts the grant of a live access token with at least `scope`; of a user's only,
+/// where `needs_user`.
+pub fn require(caches: TokenCache, scope: Scope, needs_user: bool) -> BoxedFilter<(Grant,)> {
     let scope = Arc::new(scope);
     warp::header::headers_cloned()
         .and_then(move |headers: HeaderMap| {
             let (caches, scope) = (caches.clone(), Arc::clone(&scope));
             async move {
-                let live = verify(&caches, &headers, &scope).await;
-                live.map(|live| live.grant()).map_err(Rejection::from)
+                let live = verify(&caches, &headers, &scope).await?;
+                let grant = live.grant();
+                if needs_user && grant.user.is_none() {
+                    // No scope would help: a client never becomes a user.
+                    return Err(BearerError::InsufficientScope(String::new()).into());
+                }
+                Ok::<_, Rejection>(grant)
             }
         })
         .boxed()

@@ -76,7 +76,13 @@ impl Sentinel {
     /// A filter that extracts the grant of a live access token, or rejects with an answer of
     /// RFC 6750.
     pub fn require_oauth(&self) -> BoxedFilter<(Grant,)> {
-        protect::require(self.0.handles.caches.clone(), Scope::default())
+        protect::require(self.0.handles.caches.clone(), Scope::default(), false)
+    }
+
+    /// As [`Sentinel::require_oauth`], for tokens of users: one that a client got for itself
+    /// (RFC 6749 §4.4) is refused with 403, and the user of the grant is always there.
+    pub fn require_oauth_user(&self) -> BoxedFilter<(Grant,)> {
+        protect::require(self.0.handles.caches.clone(), Scope::default(), true)
     }
 
     /// As [`Sentinel::require_oauth`], for tokens that have each of `scopes`.
@@ -85,7 +91,7 @@ impl Sentinel {
         scopes: impl IntoIterator<Item = S>,
     ) -> BoxedFilter<(Grant,)> {
         let scope = scopes.into_iter().map(Into::into).collect();
-        protect::require(self.0.handles.caches.clone(), scope)
+        protect::require(self.0.handles.caches.clone(), scope, false)
     }
 
     /// Reads the certificate and the templates again. What is bad does not replace what is good.

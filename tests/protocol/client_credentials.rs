@@ -90,6 +90,27 @@ async fn who_may_not_ask_for_itself_is_refused() {
     check(&ask(rows).await, token_answer_faults);
 }
 
+/// CVE-2026-39976: a client's token opens nothing that is a user's.
+#[tokio::test]
+async fn where_a_user_is_needed_it_is_forbidden() {
+    let app = spawn_app().await;
+    let own = app
+        .add_client_with(ClientType::Confidential, for_itself)
+        .await;
+    let token = access(&ask_for(&app, &own, "").await);
+    assert_eq!(app.endpoint(&token).await.status, 200);
+    let refused = answer(app.get("/own").bearer_auth(&token)).await;
+    assert_eq!(refused.status, 403, "R13");
+    let challenge = refused.header("www-authenticate");
+    assert!(
+        challenge.contains("error=\"insufficient_scope\""),
+        "{challenge}"
+    );
+    let user = app.login().await.access;
+    let told = answer(app.get("/own").bearer_auth(&user)).await;
+    assert_eq!((told.status.as_u16(), told.body.as_str()), (200, "jonas"));
+}
+
 /// A program that reads Redis takes the bearer of any key for a user.
 #[tokio::test]
 async fn no_key_of_redis_names_it_however_it_is_used() {

@@ -399,7 +399,10 @@ fn endpoint(sentinel: &Sentinel) -> warp::filters::BoxedFilter<(warp::reply::Res
     let writing = warp::path!("writing")
         .and(sentinel.require_oauth_scopes(["write"]))
         .map(|grant: warp_sentinel::Grant| grant.scope.to_string().into_response());
-    endpoint.or(writing).unify().boxed()
+    let own = warp::path!("own")
+        .and(sentinel.require_oauth_user())
+        .map(|grant: warp_sentinel::Grant| grant.user.unwrap().username.into_response());
+    endpoint.or(writing).unify().or(own).unify().boxed()
 }
 
 fn new_user(username: &str, text: &str) -> NewUser {
