@@ -2,6 +2,7 @@
 //!
 //! What does not live here: JSON and BSON shapes (`http::wire`, `stores`), wall time (`clock`).
 
+pub mod attempt;
 pub mod client;
 pub mod error;
 pub mod grant;
