@@ -4,6 +4,7 @@
 
 pub mod attempt;
 pub mod client;
+mod common_passwords;
 pub mod error;
 pub mod grant;
 pub mod network;

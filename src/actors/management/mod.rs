@@ -196,7 +196,7 @@ impl Management {
         username: String,
         password: Password,
     ) -> Result<User, ManagementError> {
-        password.check_new(self.policy.min_password_characters)?;
+        password.check_new(self.policy.min_password_characters, &username)?;
         self.add_user_with_any_password(username, password).await
     }
 

@@ -202,6 +202,10 @@ impl From<RecordError> for Refusal {
                 "The password has fewer characters than SENTINEL_PASSWORD_MIN_LENGTH asks for."
             }
             RecordError::PasswordTooLong => "A password has at most 71 bytes and no NUL.",
+            RecordError::PasswordIsUsername => "The password must not be the username.",
+            RecordError::PasswordCommon => {
+                "The password is one of the most common ones, which guessers try first."
+            }
             RecordError::ClientName => {
                 "A client name has at most 256 bytes and no control characters."
             }
