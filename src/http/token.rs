@@ -82,8 +82,8 @@ async fn answer(
     let body = body::read(&request.headers, body).await?;
     check_query(&request.query)?;
     let form = Form::parse(&request.headers, &body)?;
-    let credentials = client_credentials::read(&request.headers, &form)?;
-    let (grant_type, request) = read_request(&form, request.network)?;
+    let credentials = client_credentials::read(&request.headers, &form, request.network)?;
+    let (grant_type, request) = read_request(&form)?;
     let client_id = credentials.client_id.clone();
     let answer = issuer
         .issue(credentials, request)
@@ -105,10 +105,7 @@ fn check_query(query: &str) -> Result<(), OAuthError> {
     Ok(())
 }
 
-fn read_request(
-    form: &Form,
-    network: Option<Network>,
-) -> Result<(GrantType, TokenRequest), OAuthError> {
+fn read_request(form: &Form) -> Result<(GrantType, TokenRequest), OAuthError> {
     let name = form.require("grant_type", "grant_type is missing")?;
     let grant_type = GrantType::parse(name).ok_or(GrantError::UnsupportedGrantType)?;
     let scope = Scope::parse(form.get("scope").unwrap_or_default())?;
@@ -117,7 +114,6 @@ fn read_request(
             username: form.require("username", "username is missing")?.to_owned(),
             password: Password::new(form.require("password", "password is missing")?.to_owned()),
             scope,
-            network,
         },
         GrantType::RefreshToken => {
             let token = form.require("refresh_token", "refresh_token is missing")?;

@@ -21,6 +21,7 @@ use super::handle::{AskError, Handle, within};
 use super::password_pool::fair_queue::Requester;
 use super::password_pool::{PasswordPool, PasswordPoolError};
 use super::supervisor::Child;
+use super::throttle::{Attempt, Throttle};
 use super::token_cache::TokenCache;
 use super::user_registry::UserRegistry;
 use crate::clock::Clock;
@@ -28,8 +29,9 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::error::GrantError;
 use crate::domain::grant::password::{self, PasswordRequest};
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
+use crate::domain::network::Network;
 use crate::domain::token::TokenValue;
-use crate::domain::user::{PasswordHash, UserId};
+use crate::domain::user::{PasswordHash, User, UserId};
 use crate::stores::Truth;
 use actor::{TokenIssuerActor, TokenIssuerMessage};
 use error::IssueError;
@@ -53,13 +55,14 @@ pub struct TokenIssuer {
     revocations: Handle<TokenIssuerMessage>,
     registry: UserRegistry,
     passwords: PasswordPool,
+    throttle: Throttle,
 }
 
 impl TokenIssuer {
     /// The issuer before `truth`, and the actor to be supervised.
     pub fn new(
         (truth, caches): (Truth, TokenCache),
-        (registry, passwords): (UserRegistry, PasswordPool),
+        (registry, passwords, throttle): (UserRegistry, PasswordPool, Throttle),
         policy: TokenPolicy,
         clock: Clock,
     ) -> (Self, Child) {
@@ -82,6 +85,7 @@ impl TokenIssuer {
                 logins: handle,
                 registry,
                 passwords,
+                throttle,
             },
             child,
         )
@@ -112,10 +116,10 @@ impl TokenIssuer {
                 username,
                 password,
                 scope,
-                network,
             } => {
                 // Whoever would be refused later is so before a slow store is asked for anything;
                 // known or not, so that it tells nothing of a user.
+                let network = credentials.network;
                 let requester = Requester::client(credentials.client_id.clone(), network);
                 self.passwords.check_room(&requester)?;
                 let client = self.authenticate(&credentials, GrantType::Password).await?;
@@ -125,7 +129,8 @@ impl TokenIssuer {
                     password,
                     scope,
                 };
-                self.issue_for_password(&client, request, &requester).await
+                self.issue_for_password(&client, request, (&requester, network))
+                    .await
             }
             TokenRequest::RefreshToken {
                 refresh_token,
@@ -166,9 +171,17 @@ impl TokenIssuer {
         credentials: &ClientCredentials,
         grant_type: GrantType,
     ) -> Result<Arc<Client>, IssueError> {
+        let (secret, network) = (credentials.secret.as_ref(), credentials.network);
+        // A client without a secret has nothing that could be guessed: whatever others of its network
+        // have tried, it goes on.
+        if secret.is_some() {
+            self.throttle.check_client(network)?;
+        }
         let found = self.registry.find_client(&credentials.client_id).await?;
-        let client = found.ok_or(GrantError::InvalidClient)?;
-        client.authenticate(credentials.secret.as_ref())?;
+        let Some(client) = found.filter(|client| client.authenticate(secret).is_ok()) else {
+            self.throttle.count_client_failure(network).await?;
+            return Err(GrantError::InvalidClient.into());
+        };
         client.check_grant_type(grant_type)?;
         Ok(client)
     }
@@ -177,17 +190,24 @@ impl TokenIssuer {
         &self,
         client: &Client,
         request: PasswordRequest,
-        requester: &Requester,
+        (requester, network): (&Requester, Option<Network>),
     ) -> Result<IssuedTokens, IssueError> {
         request.check_lengths()?;
         let scope = client.grant_scope(&request.scope)?;
-        let user = self.registry.find_user(request.username).await?;
+        let (attempt, user) = self.begin_login(&request.username, network).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         let is_match = self
             .passwords
             .verify(request.password.clone(), hash.clone(), requester)
             .await?;
-        let user = password::decide(user, is_match)?;
+        let user = match password::decide(user, is_match) {
+            Ok(user) => user,
+            Err(error) => {
+                attempt.failed();
+                return Err(error.into());
+            }
+        };
+        attempt.succeeded();
         let id = user.id;
         let issue = Issue {
             client_id: request.client_id,
@@ -202,6 +222,23 @@ impl TokenIssuer {
             let _next_time = tokio::time::timeout(STRENGTHEN_WITHIN, strengthened).await;
         }
         Ok(issued)
+    }
+
+    /// Counts the login while its user is looked up, so that it takes no longer.
+    async fn begin_login(
+        &self,
+        username: &str,
+        network: Option<Network>,
+    ) -> Result<(Attempt, Option<User>), IssueError> {
+        let begin = async {
+            let begun = self.throttle.begin_login(username, network);
+            begun.await.map_err(IssueError::from)
+        };
+        let find = async {
+            let found = self.registry.find_user(username.to_owned());
+            found.await.map_err(IssueError::from)
+        };
+        tokio::try_join!(begin, find)
     }
 
     // Once per user. A password that is too long for a new hash keeps its old one, and a failure

@@ -233,6 +233,7 @@ async fn the_picture_names_every_actor() {
     for name in [
         "user_registry",
         "password_pool",
+        "throttle",
         "token_issuer",
         "management",
     ] {
