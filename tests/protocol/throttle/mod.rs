@@ -3,6 +3,7 @@
 //!
 //! `SENTINEL_TEST_NAMES` is how many made-up user names are tried.
 
+mod away;
 mod clients;
 mod console;
 mod given_back;
