@@ -15,6 +15,9 @@ use crate::support::stores::stores;
 
 /// Log2 of the rounds.
 const COST: u32 = 10;
+/// Samples of each reason, and how often so many are taken on a busy machine.
+const SAMPLES: usize = 25;
+const MOST_ROUNDS: usize = 6;
 /// Who guesses hears of no difference below this part of the time, beside what else takes time.
 const PART: u32 = 10;
 
@@ -38,24 +41,35 @@ async fn a_refused_login_takes_as_long_whatever_is_wrong() {
     ];
     fill(&app).await;
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); reasons.len()];
-    // In turns, so that whatever else the machine does meets all of them alike.
-    for _ in 0..number("SENTINEL_TEST_SAMPLES", 25) {
-        for (reason, own) in reasons.iter().zip(&mut times) {
-            let password = if *reason == "wrong" { "wrong" } else { USER.1 };
-            let began = Instant::now();
-            let refused = app.login_as(reason, password).await;
-            own.push(began.elapsed());
-            assert_eq!(refused.error(), "invalid_grant", "{reason}");
+    let samples = number("SENTINEL_TEST_SAMPLES", SAMPLES);
+    // What else the machine does blurs a few samples; a difference that is there stays, however many
+    // there are.
+    loop {
+        for _ in 0..samples {
+            time_each(&app, &reasons, &mut times).await;
         }
+        let medians: Vec<Duration> = times.iter_mut().map(|own| spread(own).0).collect();
+        let usual = medians[1];
+        let is_usual = |median: &Duration| median.abs_diff(usual) < usual / PART;
+        if medians.iter().all(is_usual) {
+            return tell(format!("refused for {reasons:?} within {medians:.1?}"));
+        }
+        let taken = times[0].len();
+        assert!(
+            taken < MOST_ROUNDS * samples,
+            "{reasons:?} within {medians:?}"
+        );
     }
-    let medians: Vec<Duration> = times.iter_mut().map(|own| spread(own).0).collect();
-    for (reason, median) in reasons.iter().zip(&medians) {
-        tell(format!("{reason}: {median:.1?}"));
-    }
-    let usual = medians[1];
-    for (reason, median) in reasons.iter().zip(&medians) {
-        let difference = median.abs_diff(usual);
-        assert!(difference < usual / PART, "{reason}: {median:?}, {usual:?}");
+}
+
+/// Times a refusal for each reason, in turns, so that whatever else the machine does meets all alike.
+async fn time_each(app: &TestApp, reasons: &[&str], times: &mut [Vec<Duration>]) {
+    for (reason, own) in reasons.iter().zip(times) {
+        let password = if *reason == "wrong" { "wrong" } else { USER.1 };
+        let began = Instant::now();
+        let refused = app.login_as(reason, password).await;
+        own.push(began.elapsed());
+        assert_eq!(refused.error(), "invalid_grant", "{reason}");
     }
 }
 
