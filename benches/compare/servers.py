@@ -132,7 +132,8 @@ class Stores:
         return Program(command, self.redis, self.folder / "redis.log")
 
     def sentinel(self, program, *arguments):
-        """Sentinel as `program`, with the defaults of production but for where things are."""
+        """Sentinel as `program`, with the defaults of production but for where things are, and for
+        limits that clients of one network would reach: counted, but never met."""
         port = free_port()
         variables = {
             "SENTINEL_LISTEN": f"127.0.0.1:{port}",
@@ -141,6 +142,8 @@ class Stores:
             "SENTINEL_MONGO_URI": f"mongodb://127.0.0.1:{self.mongo}",
             "SENTINEL_MONGO_DBNAME": DATABASE,
             "SENTINEL_REDIS_URL": f"redis://127.0.0.1:{self.redis}/1",
+            "SENTINEL_THROTTLE_USER": "1000000",
+            "SENTINEL_THROTTLE_NETWORK": "1000000",
         }
         log = self.folder / f"{Path(program).name}.log"
         return Program([program, *arguments], port, log, variables, self.folder)

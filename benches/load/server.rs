@@ -51,6 +51,9 @@ fn settings(role: &Role) -> Outcome<Settings> {
         ("SENTINEL_DATA_DIR", "data"),
         ("SENTINEL_TLS", "adhoc"),
         ("SENTINEL_BCRYPT_COST", "12"),
+        // What they cost counts, but all clients are of one network.
+        ("SENTINEL_THROTTLE_USER", "1000000"),
+        ("SENTINEL_THROTTLE_NETWORK", "1000000"),
     ]);
     if let Role::Sized(_) = role {
         flags.insert("SENTINEL_BCRYPT_COST", "4");

@@ -7,6 +7,7 @@ pub mod handle;
 pub mod management;
 pub mod password_pool;
 pub mod supervisor;
+pub mod throttle;
 pub mod token_cache;
 pub mod token_issuer;
 pub mod user_registry;

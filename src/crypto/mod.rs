@@ -3,6 +3,7 @@
 //! What does not live here: which threads compute password hashes (`actors::password_pool`).
 
 pub mod csrf;
+pub mod digest;
 pub mod password;
 pub mod random;
 pub mod secret;

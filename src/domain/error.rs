@@ -40,6 +40,12 @@ pub enum RecordError {
     /// The password has more than the 71 bytes that bcrypt can tell apart, or a NUL.
     #[error("a password has at most 71 bytes and no NUL")]
     PasswordTooLong,
+    /// The password is the user's name.
+    #[error("the password is the username")]
+    PasswordIsUsername,
+    /// The password is one of those that guessers try first.
+    #[error("the password is one of the most common ones")]
+    PasswordCommon,
     /// The client's name is over 256 bytes or has a control character.
     #[error("a client name has at most 256 bytes and no control characters")]
     ClientName,

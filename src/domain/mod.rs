@@ -2,7 +2,9 @@
 //!
 //! What does not live here: JSON and BSON shapes (`http::wire`, `stores`), wall time (`clock`).
 
+pub mod attempt;
 pub mod client;
+mod common_passwords;
 pub mod error;
 pub mod grant;
 pub mod network;

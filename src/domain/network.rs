@@ -18,6 +18,14 @@ impl Network {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 72 << 72).into(),
         })
     }
+
+    /// Its first address, as one of IPv6.
+    pub fn octets(&self) -> [u8; 16] {
+        match self.0 {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::common_passwords;
 use super::error::RecordError;
 use super::token::RecordId;
 
@@ -106,17 +107,34 @@ impl Password {
         &self.0
     }
 
-    /// Checks it for use as a new password.
+    /// Checks it for use as the new password of a user of this name.
     ///
     /// # Errors
-    /// [`RecordError::PasswordTooShort`] under `min_characters`; [`RecordError::PasswordTooLong`]
-    /// over 71 bytes or with a NUL, where bcrypt would stop reading.
-    pub fn check_new(&self, min_characters: usize) -> Result<(), RecordError> {
-        if self.0.len() > MAX_NEW_PASSWORD_BYTES || self.0.contains('\0') {
-            return Err(RecordError::PasswordTooLong);
-        }
+    /// As [`Password::check_hashable`]; [`RecordError::PasswordTooShort`] under `min_characters`;
+    /// [`RecordError::PasswordIsUsername`] and [`RecordError::PasswordCommon`] in any case of its
+    /// letters, and with blanks around it.
+    pub fn check_new(&self, min_characters: usize, username: &str) -> Result<(), RecordError> {
+        self.check_hashable()?;
         if self.0.chars().count() < min_characters {
             return Err(RecordError::PasswordTooShort);
+        }
+        let guess = Zeroizing::new(self.0.trim().to_lowercase());
+        if *guess == username.trim().to_lowercase() {
+            return Err(RecordError::PasswordIsUsername);
+        }
+        if common_passwords::contain(&guess) {
+            return Err(RecordError::PasswordCommon);
+        }
+        Ok(())
+    }
+
+    /// Checks that a new hash of it tells it from all others.
+    ///
+    /// # Errors
+    /// [`RecordError::PasswordTooLong`] over 71 bytes or with a NUL, where bcrypt would stop reading.
+    pub fn check_hashable(&self) -> Result<(), RecordError> {
+        if self.0.len() > MAX_NEW_PASSWORD_BYTES || self.0.contains('\0') {
+            return Err(RecordError::PasswordTooLong);
         }
         Ok(())
     }
@@ -140,5 +158,33 @@ pub fn check_username(username: &str) -> Result<(), RecordError> {
         Ok(())
     } else {
         Err(RecordError::Username)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_password_is_neither_short_nor_long_nor_easily_guessed() {
+        let check = |text: &str| Password::new(text.to_owned()).check_new(8, "Jonas Doe");
+        for (text, expected) in [
+            ("seven s", Err(RecordError::PasswordTooShort)),
+            (
+                "\u{e9}\u{e9}\u{e9}\u{e9}",
+                Err(RecordError::PasswordTooShort),
+            ),
+            ("eight ch", Ok(())),
+            (&"p".repeat(72), Err(RecordError::PasswordTooLong)),
+            ("with a\0NUL", Err(RecordError::PasswordTooLong)),
+            ("password", Err(RecordError::PasswordCommon)),
+            ("Password", Err(RecordError::PasswordCommon)),
+            (" 12345678 ", Err(RecordError::PasswordCommon)),
+            ("Jonas Doe", Err(RecordError::PasswordIsUsername)),
+            ("jonas doe ", Err(RecordError::PasswordIsUsername)),
+            ("jonas doe 1", Ok(())),
+        ] {
+            assert_eq!(check(text), expected, "{text:?}");
+        }
     }
 }

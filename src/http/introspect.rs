@@ -45,9 +45,7 @@ impl Introspector {
         &self,
         request: Result<ClientRequest, OAuthError>,
     ) -> Result<IntrospectionResponse, OAuthError> {
-        let ClientRequest {
-            form, credentials, ..
-        } = request?;
+        let ClientRequest { form, credentials } = request?;
         let token = form.require("token", "token is missing")?;
         let caller = self.issuer.authenticate(&credentials).await?;
         // Anybody can name a public client, and could try out tokens (RFC 7662 §2.1, §4).

@@ -42,9 +42,7 @@ async fn answer(
     issuer: &TokenIssuer,
     request: Result<ClientRequest, OAuthError>,
 ) -> Result<Revoked, OAuthError> {
-    let ClientRequest {
-        form, credentials, ..
-    } = request?;
+    let ClientRequest { form, credentials } = request?;
     let token = form.require("token", "token is missing")?;
     let client_id = credentials.client_id.clone();
     issuer

@@ -16,7 +16,6 @@ use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::token_issuer::request::TokenRequest;
 use crate::domain::client::GrantType;
 use crate::domain::error::GrantError;
-use crate::domain::network::Network;
 use crate::domain::scope::Scope;
 use crate::domain::token::TokenValue;
 use crate::domain::user::Password;
@@ -39,12 +38,8 @@ async fn answer(
     issuer: &TokenIssuer,
     request: Result<ClientRequest, OAuthError>,
 ) -> Result<TokenResponse, OAuthError> {
-    let ClientRequest {
-        form,
-        credentials,
-        network,
-    } = request?;
-    let (grant_type, request) = read_request(&form, network)?;
+    let ClientRequest { form, credentials } = request?;
+    let (grant_type, request) = read_request(&form)?;
     let client_id = credentials.client_id.clone();
     let answer = issuer
         .issue(credentials, request)
@@ -57,10 +52,7 @@ async fn answer(
 /// How much of a client identifier that may be anybody's invention is logged.
 const MAX_LOGGED_CHARACTERS: usize = 64;
 
-fn read_request(
-    form: &Form,
-    network: Option<Network>,
-) -> Result<(GrantType, TokenRequest), OAuthError> {
+fn read_request(form: &Form) -> Result<(GrantType, TokenRequest), OAuthError> {
     let name = form.require("grant_type", "grant_type is missing")?;
     let grant_type = GrantType::parse(name).ok_or(GrantError::UnsupportedGrantType)?;
     let scope = Scope::parse(form.get("scope").unwrap_or_default())?;
@@ -69,7 +61,6 @@ fn read_request(
             username: form.require("username", "username is missing")?.to_owned(),
             password: Password::new(form.require("password", "password is missing")?.to_owned()),
             scope,
-            network,
         },
         GrantType::RefreshToken => {
             let token = form.require("refresh_token", "refresh_token is missing")?;

@@ -12,6 +12,7 @@ use crate::actors::management::{ConsoleCredentials, ConsolePassword, ConsolePoli
 use crate::actors::password_pool::{PasswordPolicy, PasswordPool};
 use crate::actors::supervisor::picture::Picture;
 use crate::actors::supervisor::{Child, Tree};
+use crate::actors::throttle::{Throttle, ThrottlePolicy};
 use crate::actors::token_cache::{CachePolicy, TokenCache};
 use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::token_issuer::request::TokenPolicy;
@@ -130,22 +131,25 @@ async fn build(
     let (registry, registry_actor) = UserRegistry::new(truth.clone());
     let (passwords, password_actor) =
         PasswordPool::new(password_policy(settings)).map_err(StartError::Threads)?;
+    let attempts = Arc::clone(&truth.attempts);
+    let (throttle, throttle_actor) =
+        Throttle::new(attempts, throttle_policy(settings), clock.clone());
     let (caches, cache_actors) =
         TokenCache::new(cache_policy(settings, redis), &truth.tokens, clock);
     let (issuer, issuer_actor) = TokenIssuer::new(
         (truth, caches.clone()),
-        (registry.clone(), passwords.clone()),
+        (registry.clone(), passwords.clone(), throttle.clone()),
         token_policy(settings),
         clock.clone(),
     );
     let picture = Picture::default();
     let (management, management_actor) = Management::new(
-        (registry.clone(), passwords, issuer.clone()),
+        (registry.clone(), passwords, issuer.clone(), throttle),
         console,
         picture.clone(),
         clock.clone(),
     );
-    let mut children = vec![registry_actor, password_actor];
+    let mut children = vec![registry_actor, password_actor, throttle_actor];
     children.extend(cache_actors);
     children.extend([issuer_actor, management_actor]);
     Ok((
@@ -194,6 +198,14 @@ fn password_policy(settings: &Settings) -> PasswordPolicy {
         queue: settings.passwords.queue,
         lanes: settings.passwords.lanes,
         workers: std::thread::available_parallelism().map_or(1, NonZero::get),
+    }
+}
+
+fn throttle_policy(settings: &Settings) -> ThrottlePolicy {
+    ThrottlePolicy {
+        user: settings.throttle.user,
+        network: settings.throttle.network,
+        window: settings.throttle.window,
     }
 }
 

@@ -181,6 +181,12 @@ keys! {
         "logins that may wait for a bcrypt lane; past it 503").unit("logins");
     PASSWORD_LANES = Key::new("SENTINEL_PASSWORD_LANES", "6",
         "hashes that one core computes at once, 1 to 6; 0 has the bcrypt library compute one").unit("hashes");
+    THROTTLE_USER = Key::new("SENTINEL_THROTTLE_USER", "10",
+        "logins of one user name, or at the console, that may fail from one network in a window; past it 429; 0 is any number").unit("failures");
+    THROTTLE_NETWORK = Key::new("SENTINEL_THROTTLE_NETWORK", "100",
+        "logins that may fail from one network in a window, and client authentications; past it 429; 0 is any number").unit("failures");
+    THROTTLE_WINDOW = Key::new("SENTINEL_THROTTLE_WINDOW", "900",
+        "the window in which failures count, from its first one on").unit("seconds");
     TRUSTED_PROXIES = Key::absent("SENTINEL_TRUSTED_PROXIES", "none",
         "CIDRs, comma separated, of proxies whose Forwarded, X-Forwarded-For and X-Forwarded-Proto are believed").list();
     LOG = Key::new("SENTINEL_LOG", "info", "tracing filter, such as info or warp_sentinel=debug");

@@ -11,7 +11,9 @@ use super::redact;
 use super::redis::redis;
 use super::server::{log, management, server};
 use super::sources::{Mode, Sources};
-use super::{PasswordSettings, Settings, StoreSettings, TlsSettings, TokenSettings};
+use super::{
+    PasswordSettings, Settings, StoreSettings, ThrottleSettings, TlsSettings, TokenSettings,
+};
 
 /// Settings with the story of how they came to be.
 pub struct Loaded {
@@ -81,6 +83,7 @@ fn read(reader: &mut Reader) -> Option<Settings> {
     let store = store(reader);
     let tokens = tokens(reader);
     let passwords = passwords(reader);
+    let throttle = throttle(reader);
     let management = management(reader);
     let templates = reader.required(&keys::TEMPLATES, path);
     let log = log(reader);
@@ -90,6 +93,7 @@ fn read(reader: &mut Reader) -> Option<Settings> {
         store: store?,
         tokens: tokens?,
         passwords: passwords?,
+        throttle: throttle?,
         management: management?,
         server: server?,
         templates: templates?,
@@ -170,6 +174,17 @@ fn passwords(reader: &mut Reader) -> Option<PasswordSettings> {
         min_characters: min_characters?,
         queue: queue?,
         lanes: lanes?,
+    })
+}
+
+fn throttle(reader: &mut Reader) -> Option<ThrottleSettings> {
+    let user = reader.required(&keys::THROTTLE_USER, number(0..=1_000_000));
+    let network = reader.required(&keys::THROTTLE_NETWORK, number(0..=1_000_000));
+    let window = reader.required(&keys::THROTTLE_WINDOW, number(1..=86_400));
+    Some(ThrottleSettings {
+        user: user?,
+        network: network?,
+        window: Duration::from_secs(window?),
     })
 }
 

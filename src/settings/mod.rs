@@ -40,6 +40,8 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// Password hashing and the rule for new passwords.
     pub passwords: PasswordSettings,
+    /// How many logins may fail.
+    pub throttle: ThrottleSettings,
     /// Who may use the console; `None` answers 403 there.
     pub management: Option<ManagementSettings>,
     /// Listener, TLS and proxies.
@@ -141,6 +143,17 @@ pub struct PasswordSettings {
     pub queue: usize,
     /// Hashes that one core computes at once, at most 6; 0 is the `bcrypt` library's one.
     pub lanes: usize,
+}
+
+/// How many logins may fail, zero for any number, and within what time.
+#[derive(Clone, Debug)]
+pub struct ThrottleSettings {
+    /// Of one user name, or at the console, from one network.
+    pub user: u32,
+    /// From one network; also client authentications.
+    pub network: u32,
+    /// The window in which they count.
+    pub window: Duration,
 }
 
 /// Who may use the console.

@@ -1,11 +1,12 @@
 //! What the stores promise. The truth (MongoDB, or one file on disk) keeps [`UserStore`],
-//! [`ClientStore`], [`TokenStore`] and [`SecretStore`]; Redis keeps the fast copy of live tokens.
+//! [`ClientStore`], [`TokenStore`], [`AttemptStore`] and [`SecretStore`]; Redis keeps the fast copy of
+//! live tokens.
 //!
 //! Every decision that must be made once is one conditional operation here: a unique name, the
 //! single use of a refresh token, one live pair for a user and client. Batches keep their order:
 //! the n-th answer belongs to the n-th question. A write that answers `Ok` is durable (majority
-//! and journaled in MongoDB, synced to disk in the file). Methods have the drivers' deadlines;
-//! the caller adds its own.
+//! and journaled in MongoDB, synced to disk in the file), but for counts of attempts. Methods have the
+//! drivers' deadlines; the caller adds its own.
 //!
 //! What does not live here: which tokens are live (`domain`), who waits for whom (`actors`).
 
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
+use crate::domain::attempt::{AttemptOutcome, AttemptRequest, Reservation, Reserved};
 use crate::domain::client::{Client, ClientId};
 use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord, TokenValue};
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
@@ -35,6 +37,8 @@ pub struct Truth {
     pub clients: Arc<dyn ClientStore>,
     /// Token pairs and the memory of their ends.
     pub tokens: Arc<dyn TokenStore>,
+    /// Counts of failed logins.
+    pub attempts: Arc<dyn AttemptStore>,
     /// Secrets that all servers share.
     pub secrets: Arc<dyn SecretStore>,
 }
@@ -230,6 +234,26 @@ pub trait TokenStore: Send + Sync {
 
     /// Whether the store can be reached now.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Counts of attempts that failed or are under way, for all servers. One that is lost in a crash of
+/// the store costs a few guesses more, so in MongoDB the primary alone confirms them: no login waits
+/// for its members. What has ended is removed in time.
+#[async_trait]
+pub trait AttemptStore: Send + Sync {
+    /// Counts attempts before their outcome is known: under each key as many as its limit leaves
+    /// room for, of any number of servers that ask. The keys differ from each other.
+    async fn reserve_attempts(
+        &self,
+        requests: &[AttemptRequest],
+    ) -> Result<Vec<Reserved>, StoreError>;
+
+    /// Notes how attempts ended, and how many of them: those whose window is over count no more. If
+    /// it fails they count as failed.
+    async fn settle_attempts(
+        &self,
+        ended: &[(Reservation, AttemptOutcome, u32)],
+    ) -> Result<(), StoreError>;
 }
 
 /// Secrets that every server on this store shares, such as the key of the console's forms.

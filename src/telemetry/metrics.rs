@@ -29,6 +29,8 @@ pub const CACHE_TOKENS_REFUSED: &str = "cache_tokens_refused_total";
 pub const PASSWORD_HASHES: &str = "password_hashes_total";
 /// Stored password hashes that could not be read.
 pub const CORRUPT_PASSWORD_HASHES: &str = "corrupt_password_hashes_total";
+/// Logins and client authentications refused unseen; label `by`.
+pub const THROTTLED: &str = "throttled_attempts_total";
 /// Log lines that could not be written.
 pub const LOG_LINES_LOST: &str = "log_lines_lost_total";
 /// Reads of new files that failed, so that the old ones stay; label `what`.
@@ -97,6 +99,10 @@ fn describe() {
     describe_counter!(
         CORRUPT_PASSWORD_HASHES,
         "Stored password hashes that could not be read"
+    );
+    describe_counter!(
+        THROTTLED,
+        "Logins and client authentications refused unseen, by what they were counted by"
     );
     describe_counter!(LOG_LINES_LOST, "Log lines that could not be written");
     describe_counter!(

@@ -24,6 +24,7 @@ mod stores;
 #[path = "../support/mod.rs"]
 mod support;
 mod takeover;
+mod throttle;
 mod tls;
 mod token_endpoint;
 mod token_life;

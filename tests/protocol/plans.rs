@@ -33,7 +33,7 @@ const SPARE_KEYS: i64 = 8;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What must have been asked by the end, or nothing was shown: collections, and fields of a filter.
-const ASKED: [(&str, &str); 24] = [
+const ASKED: [(&str, &str); 26] = [
     ("users", "username"),
     ("users", "_id"),
     ("users", "_id disabled"),
@@ -57,13 +57,20 @@ const ASKED: [(&str, &str); 24] = [
     ("ended_tokens", "expires|expires _id"),
     ("ended_tokens", "expires unpublished"),
     ("ended_tokens", "expires|expires _id unpublished"),
+    ("attempts", "_id"),
+    ("attempts", "_id ends_at"),
     ("secrets", "_id"),
 ];
 
 #[tokio::test]
 async fn each_query_of_each_request_is_an_index_look_up() {
     // A hash of fewer rounds than this is made anew at a login.
-    let app = spawn_app_with(&[("SENTINEL_BCRYPT_COST", "5")]).await;
+    let app = spawn_app_with(&[
+        ("SENTINEL_BCRYPT_COST", "5"),
+        ("SENTINEL_THROTTLE_USER", "100"),
+        ("SENTINEL_THROTTLE_NETWORK", "100"),
+    ])
+    .await;
     let unpublished = fill(&app).await;
     let database = profiled(&app).await;
     use_tokens(&app).await;

@@ -46,6 +46,9 @@ impl Target {
     pub(crate) async fn start(settings: &[(&str, &str)], files: Option<u32>) -> Arc<Self> {
         let mut place = Place::with(settings);
         place.set("SENTINEL_METRICS_LISTEN", "127.0.0.1:0");
+        // Floods are to reach what they are meant for.
+        place.set("SENTINEL_THROTTLE_USER", "0");
+        place.set("SENTINEL_THROTTLE_NETWORK", "0");
         let arguments = "dev --listen 127.0.0.1:0 --data-dir data";
         let mut running = match files {
             Some(files) => place.start_with_files(files, arguments),

@@ -313,6 +313,9 @@ pub(crate) fn load(settings: &[(&'static str, String)]) -> Settings {
         ("SENTINEL_LISTEN", "127.0.0.1:0"),
         ("SENTINEL_TLS", "adhoc"),
         ("SENTINEL_BCRYPT_COST", "4"),
+        // All tests come from one network, and most of them are not about throttling.
+        ("SENTINEL_THROTTLE_USER", "0"),
+        ("SENTINEL_THROTTLE_NETWORK", "0"),
         ("SENTINEL_MANAGEMENT_USERNAME", CONSOLE.0),
         ("SENTINEL_MANAGEMENT_PASSWORD", CONSOLE.1),
     ];

@@ -60,6 +60,9 @@ pub(crate) fn place_of(settings: &[(&str, String)]) -> Place {
     let mut place = Place::with(&[
         ("SENTINEL_TLS", "adhoc"),
         ("SENTINEL_BCRYPT_COST", "4"),
+        // As in `app`.
+        ("SENTINEL_THROTTLE_USER", "0"),
+        ("SENTINEL_THROTTLE_NETWORK", "0"),
         ("SENTINEL_MANAGEMENT_USERNAME", CONSOLE.0),
         ("SENTINEL_MANAGEMENT_PASSWORD", CONSOLE.1),
     ]);
@@ -155,11 +158,21 @@ impl Served {
 impl Api {
     /// The password grant.
     pub(crate) async fn login(&self, client_id: &str, username: &str) -> Result<Answer, Error> {
+        self.login_with(client_id, username, PASSWORD).await
+    }
+
+    /// The password grant with some password.
+    pub(crate) async fn login_with(
+        &self,
+        client_id: &str,
+        username: &str,
+        password: &str,
+    ) -> Result<Answer, Error> {
         let form = [
             ("grant_type", "password"),
             ("client_id", client_id),
             ("username", username),
-            ("password", PASSWORD),
+            ("password", password),
         ];
         self.token(&form).await
     }

@@ -164,6 +164,8 @@ fn settings(folder: &str) -> Settings {
         ("SENTINEL_LISTEN", "127.0.0.1:0"),
         ("SENTINEL_DATA_DIR", folder),
         ("SENTINEL_BCRYPT_COST", "4"),
+        ("SENTINEL_THROTTLE_USER", "0"),
+        ("SENTINEL_THROTTLE_NETWORK", "0"),
     ];
     let sources = Sources {
         mode: Mode::Dev,

@@ -1,4 +1,4 @@
-//! The actor: it remembers which console password bcrypt found good.
+//! The actor: it remembers which console credentials were found good.
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
@@ -24,7 +24,7 @@ impl Kind for ManagementMessage {
 #[derive(Clone)]
 pub(super) struct ManagementActor;
 
-/// The digest of the password that bcrypt last found good.
+/// The digest of the credentials that were last found good.
 #[derive(Default)]
 pub(super) struct State {
     verified: Option<[u8; 32]>,

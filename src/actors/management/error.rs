@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::actors::handle::AskError;
 use crate::actors::password_pool::PasswordPoolError;
+use crate::actors::throttle::error::{ThrottleError, Throttled};
 use crate::actors::token_issuer::error::IssueError;
 use crate::actors::user_registry::RegistryError;
 use crate::domain::error::RecordError;
@@ -17,6 +18,9 @@ pub enum ManagementError {
     /// Another record has the name.
     #[error("the name is taken")]
     Taken,
+    /// Too many logins have failed; this one was not looked at.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// Too much waits; nothing was begun.
     #[error("too many requests wait")]
     Overloaded,
@@ -57,9 +61,20 @@ impl From<PasswordPoolError> for ManagementError {
     }
 }
 
+impl From<ThrottleError> for ManagementError {
+    fn from(error: ThrottleError) -> Self {
+        match error {
+            ThrottleError::Throttled(throttled) => Self::Throttled(throttled),
+            ThrottleError::Overloaded => Self::Overloaded,
+            ThrottleError::Unavailable(_) => Self::Unavailable(error.into()),
+        }
+    }
+}
+
 impl From<IssueError> for ManagementError {
     fn from(error: IssueError) -> Self {
         match error {
+            IssueError::Throttled(throttled) => Self::Throttled(throttled),
             IssueError::Overloaded => Self::Overloaded,
             IssueError::Rejected(_) | IssueError::Unavailable(_) => Self::Unavailable(error.into()),
         }

@@ -1,7 +1,7 @@
 //! `ManagementActor` guards who may use the console, and hands on what the console and its API
 //! ask for. Shape: sequencer, no I/O: the handle asks the registry, the password pool and the
 //! token issuer. Deadline: five seconds. When it dies, callers get
-//! [`ManagementError::Unavailable`] at once, and a credential checked by bcrypt is checked anew.
+//! [`ManagementError::Unavailable`] at once, and credentials found good before are looked at anew.
 
 pub mod error;
 
@@ -14,10 +14,12 @@ use crate::actors::password_pool::PasswordPool;
 use crate::actors::password_pool::fair_queue::Requester;
 use crate::actors::supervisor::Child;
 use crate::actors::supervisor::picture::{ActorPicture, Picture};
+use crate::actors::throttle::Throttle;
 use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::user_registry::{Page, UserRegistry};
 use crate::clock::Clock;
 use crate::crypto::csrf::CsrfKey;
+use crate::crypto::digest;
 use crate::crypto::random;
 use crate::crypto::secret::{self, ClientSecret};
 use crate::domain::client::{Client, ClientId, ClientRegistration, ClientType};
@@ -68,6 +70,7 @@ pub struct Management {
     registry: UserRegistry,
     passwords: PasswordPool,
     issuer: TokenIssuer,
+    throttle: Throttle,
     policy: ConsolePolicy,
     picture: Picture,
     clock: Clock,
@@ -76,7 +79,12 @@ pub struct Management {
 impl Management {
     /// The management of what the other handles reach, and the actor to be supervised.
     pub fn new(
-        (registry, passwords, issuer): (UserRegistry, PasswordPool, TokenIssuer),
+        (registry, passwords, issuer, throttle): (
+            UserRegistry,
+            PasswordPool,
+            TokenIssuer,
+            Throttle,
+        ),
         policy: ConsolePolicy,
         picture: Picture,
         clock: Clock,
@@ -89,6 +97,7 @@ impl Management {
                 registry,
                 passwords,
                 issuer,
+                throttle,
                 policy,
                 picture,
                 clock,
@@ -105,7 +114,8 @@ impl Management {
     /// Whether these are the console's credentials. Both parts are compared in constant time.
     ///
     /// # Errors
-    /// [`ManagementError::Overloaded`], [`ManagementError::Unavailable`].
+    /// [`ManagementError::Throttled`], [`ManagementError::Overloaded`],
+    /// [`ManagementError::Unavailable`].
     pub async fn authenticate(
         &self,
         username: &str,
@@ -115,35 +125,32 @@ impl Management {
         let Some(own) = &self.policy.credentials else {
             return Ok(false);
         };
+        self.throttle.check_console(network)?;
+        // A browser sends its credentials with each request: only new ones are an attempt.
+        let digest = digest::of_parts(&[username.as_bytes(), password.as_bytes()]);
+        if self.ask(digest, ManagementMessage::IsVerified).await? {
+            return Ok(true);
+        }
+        let attempt = self.throttle.begin_console_login(network).await?;
         let is_user = secret::equal(username.as_bytes(), own.username.as_bytes());
         let is_password = match &own.password {
             ConsolePassword::Plain(own) => secret::equal(password.as_bytes(), own.as_bytes()),
-            ConsolePassword::Hash(hash) => self.is_hashed(password, hash, network).await?,
+            ConsolePassword::Hash(hash) => {
+                let requester = Requester::console(network);
+                let verify = self
+                    .passwords
+                    .verify(password, Some(hash.clone()), &requester);
+                verify.await?
+            }
         };
-        Ok(is_user && is_password)
-    }
-
-    // A browser sends its credentials with each request; bcrypt is asked once per password.
-    async fn is_hashed(
-        &self,
-        password: Password,
-        hash: &PasswordHash,
-        network: Option<Network>,
-    ) -> Result<bool, ManagementError> {
-        let digest = secret::hash_client_secret(password.as_str()).0;
-        let known = self.ask(digest, ManagementMessage::IsVerified).await?;
-        if known {
-            return Ok(true);
-        }
-        let requester = Requester::console(network);
-        let compared = self
-            .passwords
-            .verify(password, Some(hash.clone()), &requester);
-        let is_match = compared.await?;
-        if is_match {
+        if is_user && is_password {
+            attempt.succeeded();
             self.ask(digest, ManagementMessage::Verified).await?;
+            Ok(true)
+        } else {
+            attempt.failed();
+            Ok(false)
         }
-        Ok(is_match)
     }
 
     /// A token for the forms of one page, bound to the console user.
@@ -196,7 +203,7 @@ impl Management {
         username: String,
         password: Password,
     ) -> Result<User, ManagementError> {
-        password.check_new(self.policy.min_password_characters)?;
+        password.check_new(self.policy.min_password_characters, &username)?;
         self.add_user_with_any_password(username, password).await
     }
 

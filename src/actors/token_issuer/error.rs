@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::actors::handle::AskError;
 use crate::actors::password_pool::PasswordPoolError;
+use crate::actors::throttle::error::{ThrottleError, Throttled};
 use crate::actors::token_cache::CacheError;
 use crate::actors::user_registry::RegistryError;
 use crate::domain::error::GrantError;
@@ -19,6 +20,9 @@ pub enum IssueError {
     /// Refused by rule (RFC 6749 §5.2).
     #[error(transparent)]
     Rejected(#[from] GrantError),
+    /// Too many attempts have failed; nothing was looked at.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// Too many logins or writes wait; nothing was begun.
     #[error("too many requests wait")]
     Overloaded,
@@ -56,6 +60,16 @@ impl From<PasswordPoolError> for IssueError {
             PasswordPoolError::Gone(_) | PasswordPoolError::Unhashable(_) => {
                 Self::Unavailable(Arc::new(error))
             }
+        }
+    }
+}
+
+impl From<ThrottleError> for IssueError {
+    fn from(error: ThrottleError) -> Self {
+        match error {
+            ThrottleError::Throttled(throttled) => Self::Throttled(throttled),
+            ThrottleError::Overloaded => Self::Overloaded,
+            ThrottleError::Unavailable(cause) => Self::Unavailable(cause),
         }
     }
 }

@@ -22,6 +22,7 @@ use super::handle::{AskError, Handle, within};
 use super::password_pool::PasswordPool;
 use super::password_pool::fair_queue::Requester;
 use super::supervisor::Child;
+use super::throttle::Throttle;
 use super::token_cache::TokenCache;
 use super::user_registry::UserRegistry;
 use crate::clock::Clock;
@@ -54,13 +55,14 @@ pub struct TokenIssuer {
     registry: UserRegistry,
     passwords: PasswordPool,
     policy: TokenPolicy,
+    throttle: Throttle,
 }
 
 impl TokenIssuer {
     /// The issuer before `truth`, and the actor to be supervised.
     pub fn new(
         (truth, caches): (Truth, TokenCache),
-        (registry, passwords): (UserRegistry, PasswordPool),
+        (registry, passwords, throttle): (UserRegistry, PasswordPool, Throttle),
         policy: TokenPolicy,
         clock: Clock,
     ) -> (Self, Child) {
@@ -84,6 +86,7 @@ impl TokenIssuer {
                 registry,
                 passwords,
                 policy,
+                throttle,
             },
             child,
         )
@@ -114,10 +117,10 @@ impl TokenIssuer {
                 username,
                 password,
                 scope,
-                network,
             } => {
                 // Whoever would be refused later is so before a slow store is asked for anything;
                 // known or not, so that it tells nothing of a user.
+                let network = credentials.network;
                 let requester = Requester::client(credentials.client_id.clone(), network);
                 self.passwords.check_room(&requester)?;
                 let client = self.authorize(&credentials, GrantType::Password).await?;
@@ -127,7 +130,8 @@ impl TokenIssuer {
                     password,
                     scope,
                 };
-                self.issue_for_password(&client, request, &requester).await
+                self.issue_for_password(&client, request, (&requester, network))
+                    .await
             }
             TokenRequest::RefreshToken {
                 refresh_token,
@@ -234,9 +238,17 @@ impl TokenIssuer {
         &self,
         credentials: &ClientCredentials,
     ) -> Result<Arc<Client>, IssueError> {
+        let (secret, network) = (credentials.secret.as_ref(), credentials.network);
+        // A client without a secret has nothing that could be guessed: whatever others of its network
+        // have tried, it goes on.
+        if secret.is_some() {
+            self.throttle.check_client(network)?;
+        }
         let found = self.registry.find_client(&credentials.client_id).await?;
-        let client = found.ok_or(GrantError::InvalidClient)?;
-        client.authenticate(credentials.secret.as_ref())?;
+        let Some(client) = found.filter(|client| client.authenticate(secret).is_ok()) else {
+            self.throttle.count_client_failure(network).await?;
+            return Err(GrantError::InvalidClient.into());
+        };
         Ok(client)
     }
 

@@ -10,9 +10,11 @@ use super::{DEADLINE, TokenIssuer};
 use crate::actors::handle::within;
 use crate::actors::password_pool::PasswordPoolError;
 use crate::actors::password_pool::fair_queue::Requester;
+use crate::actors::throttle::Attempt;
 use crate::domain::client::Client;
 use crate::domain::grant::password::{self, PasswordRequest};
-use crate::domain::user::{PasswordHash, UserId};
+use crate::domain::network::Network;
+use crate::domain::user::{PasswordHash, User, UserId};
 
 /// The longest a good login waits for a stronger hash of its password.
 const STRENGTHEN_WITHIN: Duration = Duration::from_secs(1);
@@ -22,17 +24,24 @@ impl TokenIssuer {
         &self,
         client: &Client,
         request: PasswordRequest,
-        requester: &Requester,
+        (requester, network): (&Requester, Option<Network>),
     ) -> Result<IssuedTokens, IssueError> {
         request.check_lengths()?;
         let scope = client.grant_scope(&request.scope)?;
-        let user = self.registry.find_user(request.username).await?;
+        let (attempt, user) = self.begin_login(&request.username, network).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         let is_match = self
             .passwords
             .verify(request.password.clone(), hash.clone(), requester)
             .await?;
-        let user = password::decide(user, is_match)?;
+        let user = match password::decide(user, is_match) {
+            Ok(user) => user,
+            Err(error) => {
+                attempt.failed();
+                return Err(error.into());
+            }
+        };
+        attempt.succeeded();
         let id = user.id;
         let issue = self.issue_to(client, Some(user), scope);
         let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
@@ -43,6 +52,23 @@ impl TokenIssuer {
             let _next_time = tokio::time::timeout(STRENGTHEN_WITHIN, strengthened).await;
         }
         Ok(issued)
+    }
+
+    /// Counts the login while its user is looked up, so that it takes no longer.
+    async fn begin_login(
+        &self,
+        username: &str,
+        network: Option<Network>,
+    ) -> Result<(Attempt, Option<User>), IssueError> {
+        let begin = async {
+            let begun = self.throttle.begin_login(username, network);
+            begun.await.map_err(IssueError::from)
+        };
+        let find = async {
+            let found = self.registry.find_user(username.to_owned());
+            found.await.map_err(IssueError::from)
+        };
+        tokio::try_join!(begin, find)
     }
 
     // Once per user. A password that is too long for a new hash keeps its old one, and a failure

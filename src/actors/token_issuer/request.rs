@@ -18,6 +18,8 @@ pub struct ClientCredentials {
     pub client_id: ClientId,
     /// The hash of the secret it sent, if it sent any.
     pub secret: Option<SecretHash>,
+    /// Where the request came from; `None` on a Unix socket.
+    pub network: Option<Network>,
 }
 
 /// A token request as the endpoint read it, not yet checked against any record.
@@ -31,8 +33,6 @@ pub enum TokenRequest {
         password: Password,
         /// The scope asked for.
         scope: Scope,
-        /// Where the request came from; `None` on a Unix socket.
-        network: Option<Network>,
     },
     /// `grant_type=refresh_token` (RFC 6749 §6).
     RefreshToken {

@@ -123,7 +123,7 @@ impl Making {
     /// # Errors
     /// [`HashError::Password`] and [`HashError::Cost`], as they say.
     pub fn new(password: &Password, cost: u32) -> Result<Self, HashError> {
-        password.check_new(0).map_err(|_| HashError::Password)?;
+        password.check_hashable().map_err(|_| HashError::Password)?;
         let cost = checked(cost).ok_or(HashError::Cost)?;
         let salt = salt();
         Ok(Self {

@@ -4,6 +4,8 @@
 pub mod bearer;
 pub mod recovery;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use warp::http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, HeaderName, HeaderValue, PRAGMA, RETRY_AFTER,
@@ -134,6 +136,15 @@ impl OAuthError {
         error.with(RETRY_AFTER, RETRY_AFTER_SECS)
     }
 
+    /// 429 with `Retry-After` (RFC 6585 §4): too many attempts have failed, so that this one was not
+    /// looked at. It tells nothing of the user or the client.
+    pub fn throttled(retry_after: Duration) -> Self {
+        let description = "too many attempts have failed; try again later";
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let error = Self::new(status, ErrorCode::TemporarilyUnavailable, description);
+        error.with(RETRY_AFTER, whole_seconds(retry_after))
+    }
+
     /// 401 `invalid_client` (RFC 6749 §5.2).
     pub fn invalid_client() -> Self {
         GrantError::InvalidClient.into()
@@ -221,6 +232,7 @@ impl From<IssueError> for OAuthError {
     fn from(error: IssueError) -> Self {
         match error {
             IssueError::Rejected(error) => error.into(),
+            IssueError::Throttled(throttled) => Self::throttled(throttled.retry_after),
             IssueError::Overloaded => Self::unavailable(),
             IssueError::Unavailable(ref cause) => {
                 static FAILED: Sparing = Sparing::new();
@@ -257,6 +269,11 @@ impl Reply for OAuthError {
         }
         response
     }
+}
+
+/// The value of `Retry-After` for a wait that is not shorter.
+pub fn whole_seconds(wait: Duration) -> HeaderValue {
+    HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
 }
 
 /// Adds what every answer about tokens carries (RFC 6749 §5.1).

@@ -8,6 +8,7 @@ use super::form::{Form, decode};
 use crate::actors::token_issuer::request::ClientCredentials;
 use crate::crypto::secret::hash_client_secret;
 use crate::domain::client::ClientId;
+use crate::domain::network::Network;
 use crate::http::error::OAuthError;
 
 /// Reads the client's credentials from the header or the form.
@@ -15,7 +16,16 @@ use crate::http::error::OAuthError;
 /// # Errors
 /// 401 `invalid_client` for a header that cannot be read; 400 `invalid_request` when the client
 /// does not name itself, or in two ways.
-pub fn read(headers: &HeaderMap, form: &Form) -> Result<ClientCredentials, OAuthError> {
+pub fn read(
+    headers: &HeaderMap,
+    form: &Form,
+    network: Option<Network>,
+) -> Result<ClientCredentials, OAuthError> {
+    let credentials = |id: &str, secret: Option<&str>| ClientCredentials {
+        client_id: ClientId::new(id),
+        secret: secret.map(hash_client_secret),
+        network,
+    };
     match BasicAuth::read(headers) {
         BasicAuth::Absent => {
             let id = form.require("client_id", "client_id is missing")?;
@@ -46,11 +56,4 @@ fn check_single_method(id: &str, secret: &str, form: &Form) -> Result<(), OAuthE
         ));
     }
     Ok(())
-}
-
-fn credentials(id: &str, secret: Option<&str>) -> ClientCredentials {
-    ClientCredentials {
-        client_id: ClientId::new(id),
-        secret: secret.map(hash_client_secret),
-    }
 }

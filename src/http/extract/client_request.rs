@@ -34,10 +34,8 @@ const BODY_ONLY: [&str; 9] = [
 pub struct ClientRequest {
     /// The parameters of the body.
     pub form: Form,
-    /// How the client named itself.
+    /// How the client named itself, and from where.
     pub credentials: ClientCredentials,
-    /// Where the request came from; `None` on a Unix socket.
-    pub network: Option<Network>,
 }
 
 struct Head {
@@ -82,12 +80,8 @@ async fn read(
     let body = body::read(&head.headers, body).await?;
     check_query(&head.query)?;
     let form = Form::parse(&head.headers, &body)?;
-    let credentials = client_credentials::read(&head.headers, &form)?;
-    Ok(ClientRequest {
-        form,
-        credentials,
-        network: head.network,
-    })
+    let credentials = client_credentials::read(&head.headers, &form, head.network)?;
+    Ok(ClientRequest { form, credentials })
 }
 
 fn check_query(query: &str) -> Result<(), OAuthError> {

@@ -1,6 +1,8 @@
 //! The one place that turns what the console and its API refuse into an answer: a page, or a
 //! problem (RFC 9457).
 
+use std::time::Duration;
+
 use warp::http::StatusCode;
 use warp::http::header::{
     ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -9,7 +11,7 @@ use warp::reply::{Reply, Response};
 
 use crate::actors::management::error::ManagementError;
 use crate::domain::error::RecordError;
-use crate::http::error::{OAuthError, no_store};
+use crate::http::error::{OAuthError, no_store, whole_seconds};
 use crate::http::pages::Pages;
 use crate::http::pages::view::ProblemPage;
 use crate::http::wire::problem::Problem;
@@ -97,6 +99,13 @@ impl Refusal {
         refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    /// 429 with `Retry-After`: too many logins from the same network have failed (RFC 6585 §4).
+    pub(super) fn throttled(retry_after: Duration) -> Self {
+        let detail = "Too many logins from your network have failed. Try again later.";
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, detail);
+        refusal.with(RETRY_AFTER, whole_seconds(retry_after))
+    }
+
     fn new(status: StatusCode, detail: &'static str) -> Self {
         Self {
             status,
@@ -182,6 +191,7 @@ impl From<ManagementError> for Refusal {
                 let detail = "Another record has this name. Nothing was changed.";
                 Self::new(StatusCode::CONFLICT, detail)
             }
+            ManagementError::Throttled(throttled) => Self::throttled(throttled.retry_after),
             ManagementError::Overloaded => Self::unavailable(),
             ManagementError::Unavailable(ref cause) => {
                 static FAILED: Sparing = Sparing::new();
@@ -202,6 +212,10 @@ impl From<RecordError> for Refusal {
                 "The password has fewer characters than SENTINEL_PASSWORD_MIN_LENGTH asks for."
             }
             RecordError::PasswordTooLong => "A password has at most 71 bytes and no NUL.",
+            RecordError::PasswordIsUsername => "The password must not be the username.",
+            RecordError::PasswordCommon => {
+                "The password is one of the most common ones, which guessers try first."
+            }
             RecordError::ClientName => {
                 "A client name has at most 256 bytes and no control characters."
             }

@@ -11,6 +11,7 @@
 //!
 //! What does not live here: the cache in front of it (`actors`).
 
+mod attempts;
 mod clients;
 mod ends;
 mod file;
@@ -49,6 +50,7 @@ pub fn open(path: &Path, clock: &Clock) -> Result<Truth, OpenError> {
         users: Arc::<EmbeddedStore>::clone(&store),
         clients: Arc::<EmbeddedStore>::clone(&store),
         tokens: Arc::<EmbeddedStore>::clone(&store),
+        attempts: Arc::<EmbeddedStore>::clone(&store),
         secrets: store,
     })
 }

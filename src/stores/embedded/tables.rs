@@ -60,6 +60,13 @@ pub(super) const ENDED_EXPIRIES: TableDefinition<'_, (Millis, &str), ()> =
 pub(super) const FORGET_ORDER: TableDefinition<'_, (Millis, &str), ()> =
     TableDefinition::new("ended_by_forget_at");
 
+/// Counts of attempts by key: those taken, those of them that failed, and the end of the window.
+pub(super) const ATTEMPTS: TableDefinition<'_, &[u8; 32], (u32, u32, Millis)> =
+    TableDefinition::new("attempts");
+/// Keys of attempts in the order in which their windows end.
+pub(super) const ATTEMPT_EXPIRIES: TableDefinition<'_, (Millis, &[u8; 32]), ()> =
+    TableDefinition::new("attempts_by_expiry");
+
 /// Shared secrets by name.
 pub(super) const SECRETS: TableDefinition<'_, &str, &[u8; 32]> = TableDefinition::new("secrets");
 
@@ -72,7 +79,8 @@ pub(super) fn find_format(transaction: &ReadTransaction) -> Result<Option<u64>, 
     }
 }
 
-/// Makes every table, so that readers find them, and tells the version of the file's format.
+/// Makes every table, so that readers find them, and tells the version of the file's format. Those of
+/// attempts have no readers: who writes them makes them, in an older file too.
 pub(super) fn create_all(transaction: &WriteTransaction) -> Result<u64, StoreError> {
     transaction.open_table(USERS)?;
     transaction.open_table(USERNAMES)?;

@@ -94,7 +94,8 @@ pub(super) async fn create(store: &MongoStore) -> Result<(), OpenError> {
         finding_unpublished(),
         expiring("forget_at"),
     ];
-    create_in(&store.ended_tokens, &[], of_ends).await
+    create_in(&store.ended_tokens, &[], of_ends).await?;
+    create_in(&store.attempts, &[], vec![expiring("ends_at")]).await
 }
 
 async fn create_in(

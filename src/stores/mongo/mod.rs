@@ -1,5 +1,5 @@
 //! The truth in MongoDB: the collections `users`, `clients` and `tokens` of Flask-Sentinel 0.0.7,
-//! taken over as they stand, beside `ended_tokens` and `secrets` of our own.
+//! taken over as they stand, beside `ended_tokens`, `attempts` and `secrets` of our own.
 //!
 //! Fields of our own are added, none of Flask-Sentinel's is renamed: `documents` knows both. Writes
 //! are acknowledged by a majority and journaled; reads go to the primary; each operation has a
@@ -7,6 +7,7 @@
 //!
 //! What does not live here: which tokens are live (`domain`), Redis (`stores::redis`).
 
+mod attempts;
 mod clients;
 mod connect;
 mod documents;
@@ -57,6 +58,7 @@ struct MongoStore {
     clients: Documents,
     tokens: Documents,
     ended_tokens: Documents,
+    attempts: Documents,
     secrets: Collection<Document>,
     clock: Clock,
 }
@@ -89,6 +91,7 @@ pub async fn open(settings: &MongoSettings, clock: &Clock) -> Result<Truth, Open
         clients: database.collection("clients"),
         tokens: database.collection("tokens"),
         ended_tokens: database.collection("ended_tokens"),
+        attempts: attempts::collection(&database),
         secrets: database.collection("secrets"),
         database,
         clock: clock.clone(),
@@ -98,6 +101,7 @@ pub async fn open(settings: &MongoSettings, clock: &Clock) -> Result<Truth, Open
         users: Arc::<MongoStore>::clone(&store) as _,
         clients: Arc::<MongoStore>::clone(&store) as _,
         tokens: Arc::<MongoStore>::clone(&store) as _,
+        attempts: Arc::<MongoStore>::clone(&store) as _,
         secrets: store,
     })
 }

@@ -117,6 +117,11 @@ async fn what_the_server_refuses_is_1_and_told_in_one_line() {
             "short\n",
             "SENTINEL_PASSWORD_MIN_LENGTH",
         ),
+        (
+            "user add anna --password-stdin",
+            "password1\n",
+            "most common",
+        ),
     ] {
         let ended = dev.run_with_input(arguments, input).await;
         assert_eq!(ended.code, Some(1), "{arguments}: {ended:?}");

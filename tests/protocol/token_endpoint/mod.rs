@@ -124,7 +124,7 @@ fn refresh_of(app: &TestApp, client_id: &str, token: &str) -> RequestBuilder {
     with_form(app.post("/oauth/token"), &form)
 }
 
-async fn raw_collection(app: &TestApp, name: &str) -> mongodb::Collection<Document> {
+pub(crate) async fn raw_collection(app: &TestApp, name: &str) -> mongodb::Collection<Document> {
     let client = mongodb::Client::with_uri_str(stores().await.mongo_uri()).await;
     client.unwrap().database(&app.database).collection(name)
 }

@@ -45,6 +45,10 @@ const MESSAGES: &[(&str, &str, Deed)] = &[
     ("user_registry", "pages_landed", Deed::List),
     ("password_pool", "verify", Deed::Login),
     ("password_pool", "hash", Deed::AddUser),
+    ("throttle", "reserve", Deed::Login),
+    ("throttle", "settle", Deed::Login),
+    ("throttle", "landed", Deed::Login),
+    ("throttle", "settled", Deed::Login),
     ("token_cache.0", "look_up", Deed::VerifyUnknown),
     ("token_cache.0", "change", Deed::Login),
     ("token_cache.0", "redis_landed", Deed::VerifyUnknown),
@@ -76,6 +80,8 @@ const FLIGHTS: &[(&str, &str, Deed, usize)] = &[
     ("user_registry", "Landed", Deed::Login, 2),
     ("user_registry", "KnownLanded", Deed::AskReadiness, 2),
     ("user_registry", "PagesLanded", Deed::List, 2),
+    ("throttle", "Landed", Deed::Login, 2),
+    ("throttle", "Settled", Deed::Login, 2),
     ("token_cache.0", "RedisLanded", Deed::VerifyUnknown, 2),
     ("token_cache.0", "TruthLanded", Deed::VerifyUnknown, 2),
     ("token_cache.0", "ChangeLanded", Deed::Login, 2),
@@ -124,6 +130,11 @@ async fn a_panic_at_any_message_of_the_user_registry_stays_one_panic() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_at_any_message_of_the_password_pool_stays_one_panic() {
     strike_all("password_pool").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_at_any_message_of_the_throttle_stays_one_panic() {
+    strike_all("throttle").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

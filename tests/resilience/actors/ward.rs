@@ -50,6 +50,9 @@ impl Ward {
             ("SENTINEL_REDIS_URL", &through),
             ("SENTINEL_CACHE_SHARDS", "1"),
             ("SENTINEL_BCRYPT_COST", "5"),
+            // Never reached, but counted.
+            ("SENTINEL_THROTTLE_USER", "1000000"),
+            ("SENTINEL_THROTTLE_NETWORK", "1000000"),
             ("SENTINEL_MANAGEMENT_PASSWORD", &console_hash()),
         ])
         .await;

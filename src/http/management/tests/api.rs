@@ -75,6 +75,8 @@ async fn what_is_wrong_with_a_request_is_told_as_a_problem() {
         ("users", user("", "a good password"), 400),
         ("users", user("jonas", "short"), 400),
         ("users", user("jonas", &"p".repeat(72)), 400),
+        ("users", user("jonas", "Password123"), 400),
+        ("users", user("jonas doe", "Jonas Doe"), 400),
         ("users", r#"{"username":"jonas"}"#.into(), 400),
         (
             "users",
@@ -231,6 +233,7 @@ async fn the_picture_names_every_actor() {
     for name in [
         "user_registry",
         "password_pool",
+        "throttle",
         "token_issuer",
         "management",
     ] {

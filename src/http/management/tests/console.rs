@@ -115,6 +115,8 @@ async fn a_form_that_breaks_a_rule_is_a_400_page_that_keeps_the_password_to_itse
         ("NUL", add_user("a\0b", "a good password"), 400),
         ("line end", add_user("a\r\nb", "a good password"), 400),
         ("short password", add_user("jonas", "1234567"), 400),
+        ("common password", add_user("jonas", "iloveyou"), 400),
+        ("its username", add_user("jonasdoe", "jonasdoe"), 400),
         ("empty password", add_user("jonas", ""), 400),
         (
             "72 bytes of password",

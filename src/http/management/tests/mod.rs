@@ -17,6 +17,7 @@ use crate::actors::management::{ConsoleCredentials, ConsolePassword, ConsolePoli
 use crate::actors::password_pool::{PasswordPolicy, PasswordPool};
 use crate::actors::supervisor::Tree;
 use crate::actors::supervisor::picture::Picture;
+use crate::actors::throttle::{Throttle, ThrottlePolicy};
 use crate::actors::token_cache::{CachePolicy, TokenCache};
 use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::token_issuer::request::TokenPolicy;
@@ -65,6 +66,12 @@ impl Default for Options {
     }
 }
 
+const LIMITS: ThrottlePolicy = ThrottlePolicy {
+    user: 10,
+    network: 100,
+    window: Duration::from_mins(15),
+};
+
 async fn start() -> App {
     start_with(Options::default()).await
 }
@@ -92,12 +99,14 @@ async fn start_with(options: Options) -> App {
         refresh_lifetime: None,
         refresh_idle_lifetime: None,
     };
-    let handles = (registry.clone(), passwords.clone());
+    let attempts = Arc::clone(&truth.attempts);
+    let (throttle, throttle_child) = Throttle::new(attempts, LIMITS, clock.clone());
+    let handles = (registry.clone(), passwords.clone(), throttle.clone());
     let (issuer, issuer_child) =
         TokenIssuer::new((truth, caches.clone()), handles, tokens, clock.clone());
     let picture = Picture::default();
     let (management, management_child) = Management::new(
-        (registry.clone(), passwords, issuer.clone()),
+        (registry.clone(), passwords, issuer.clone(), throttle),
         policy(options.has_credentials),
         picture.clone(),
         clock.clone(),
@@ -105,6 +114,7 @@ async fn start_with(options: Options) -> App {
     children.extend([
         registry_child,
         passwords_child,
+        throttle_child,
         issuer_child,
         management_child,
     ]);

@@ -37,7 +37,8 @@ pub(super) fn millis(instant: OffsetDateTime) -> Millis {
     Millis::try_from(millis).unwrap_or(Millis::MAX)
 }
 
-fn instant(place: &'static str, millis: Millis) -> Result<OffsetDateTime, StoreError> {
+/// The instant of so many milliseconds since 1970; `place` is for people.
+pub(super) fn instant(place: &'static str, millis: Millis) -> Result<OffsetDateTime, StoreError> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
         .map_err(|_| corrupt(place, "an instant is out of range"))
 }

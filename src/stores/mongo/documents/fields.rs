@@ -44,7 +44,11 @@ impl<'a> Fields<'a> {
         TokenValue::parse(self.text(key)?)
     }
 
-    pub(super) fn instant(&self, key: &str) -> Option<OffsetDateTime> {
+    pub(in super::super) fn count(&self, key: &str) -> Option<u32> {
+        u32::try_from(self.get(key)?.as_i64()?).ok()
+    }
+
+    pub(in super::super) fn instant(&self, key: &str) -> Option<OffsetDateTime> {
         let date = self.get(key)?.as_datetime()?;
         let nanos = i128::from(date.timestamp_millis()) * 1_000_000;
         OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()

@@ -1,5 +1,6 @@
 //! The contract of the stores, as one suite that every implementation runs.
 
+mod attempts;
 mod records;
 mod token_writes;
 mod tokens;
@@ -44,6 +45,10 @@ macro_rules! keeps_the_contract {
                 tokens::an_end_is_marked_until_it_is_settled,
                 tokens::live_records_are_listed_from_the_latest_expiry_on,
                 records::a_secret_is_chosen_once,
+                attempts::as_many_attempts_are_counted_as_may_fail,
+                attempts::attempts_that_failed_stay_and_others_are_given_back,
+                attempts::attempts_of_one_window_mean_nothing_to_the_next,
+                attempts::attempts_of_one_key_are_none_of_another,
                 tokens::nothing_asked_is_nothing_answered,
             );
         }

@@ -1,0 +1,70 @@
+//! An attempt that is under way.
+
+use ractor::ActorRef;
+
+use super::actor::ThrottleMessage;
+use super::error::ThrottledBy;
+use crate::domain::attempt::{AttemptOutcome, Reservation};
+
+/// An attempt that was counted, until somebody says how it ended. Dropped before, as when its caller
+/// leaves or a store fails, it is given back.
+#[must_use = "dropped, it counts no longer"]
+pub struct Attempt {
+    reservations: Vec<(Reservation, ThrottledBy)>,
+    actor: Option<ActorRef<ThrottleMessage>>,
+}
+
+impl Attempt {
+    /// One that counts for nothing.
+    pub(super) fn uncounted() -> Self {
+        Self {
+            reservations: Vec::new(),
+            actor: None,
+        }
+    }
+
+    /// One of which this actor is to be told.
+    pub(super) fn of(actor: ActorRef<ThrottleMessage>) -> Self {
+        Self {
+            reservations: Vec::new(),
+            actor: Some(actor),
+        }
+    }
+
+    pub(super) fn add(&mut self, reservation: Reservation, by: ThrottledBy) {
+        self.reservations.push((reservation, by));
+    }
+
+    /// It failed.
+    pub fn failed(mut self) {
+        self.settle(|_by| AttemptOutcome::Failed);
+    }
+
+    /// It succeeded. The failures of the same user name are forgotten; those of the network are
+    /// not, or whoever has a user of his own could guess for ever.
+    pub fn succeeded(mut self) {
+        self.settle(|by| match by {
+            ThrottledBy::User => AttemptOutcome::Redeemed,
+            ThrottledBy::Network | ThrottledBy::Client | ThrottledBy::Console => {
+                AttemptOutcome::GivenBack
+            }
+        });
+    }
+
+    fn settle(&mut self, outcome: impl Fn(ThrottledBy) -> AttemptOutcome) {
+        let reservations = std::mem::take(&mut self.reservations).into_iter();
+        let ended: Vec<_> = reservations
+            .map(|(reservation, by)| (reservation, outcome(by)))
+            .collect();
+        if let Some(actor) = self.actor.as_ref().filter(|_| !ended.is_empty()) {
+            // Untold, it counts as failed.
+            let _actor_restarted = actor.cast(ThrottleMessage::Settle(ended));
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.settle(|_by| AttemptOutcome::GivenBack);
+    }
+}

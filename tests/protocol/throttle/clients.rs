@@ -1,0 +1,53 @@
+//! Authentication of clients.
+
+use warp_sentinel::domain::client::ClientType;
+
+use super::{ELSEWHERE, HERE, check_throttled, login, post, refresh, throttled_app};
+use crate::support::app::{TestApp, USER};
+
+/// CVE-2026-9798: a limit holds whatever the grant.
+#[tokio::test]
+async fn secrets_are_throttled_by_network() {
+    let app = throttled_app().await;
+    let device = login(&app, HERE, USER.0, USER.1).await.tokens();
+    let (id, secret) = app.add_client(ClientType::Confidential).await;
+    let grants = ["password", "refresh_token"].into_iter().cycle();
+    for (client, grant_type) in [&id, "nobody"].into_iter().cycle().zip(grants).take(6) {
+        let refused = authenticate(&app, HERE, (client, "wrong"), grant_type).await;
+        assert_eq!(refused.error(), "invalid_client", "{refused:?}");
+    }
+    for (row, client, secret) in [
+        ("T15 a wrong secret", id.as_str(), "wrong"),
+        ("T11 an unknown client", "nobody", "wrong"),
+        ("T15 the right secret", &id, &secret),
+    ] {
+        let refused = authenticate(&app, HERE, (client, secret), "password").await;
+        check_throttled(row, refused);
+    }
+    // Without a secret there is nothing to guess.
+    let renewed = refresh(&app, HERE, &device.refresh).await.tokens();
+    assert_eq!(app.verify(&renewed.access).await.status, 204);
+    let (own, network) = ((id.as_str(), secret.as_str()), ELSEWHERE);
+    let elsewhere = authenticate(&app, network, own, "password").await;
+    assert_eq!(elsewhere.status, 200, "{}", elsewhere.body);
+    app.clock.advance(time::Duration::minutes(15));
+    let later = authenticate(&app, HERE, own, "password").await;
+    assert_eq!(later.status, 200, "{}", later.body);
+}
+
+async fn authenticate(
+    app: &TestApp,
+    network: &str,
+    (id, secret): (&str, &str),
+    grant_type: &str,
+) -> crate::support::app::Answer {
+    let form = [
+        ("grant_type", grant_type),
+        ("client_id", id),
+        ("client_secret", secret),
+        ("username", USER.0),
+        ("password", USER.1),
+        ("refresh_token", "sx2Rz0vVFVRQBCFVCTwXINPjSswq1W"),
+    ];
+    post(app, network, &form).await
+}
