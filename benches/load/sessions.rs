@@ -69,6 +69,7 @@ async fn insert_clients(
             default_scope: Scope::default(),
             secrets: Vec::new(),
             is_disabled: false,
+            sessions_ended: 0,
             created_at: now,
         };
         truth.clients.insert_client(&client).await?;

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::error::{GrantError, RecordError};
 use super::scope::Scope;
+use super::standing::Standing;
 
 /// A client identifier (RFC 6749 §2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -117,6 +118,8 @@ pub struct Client {
     pub secrets: Vec<SecretHash>,
     /// A disabled client gets no tokens.
     pub is_disabled: bool,
+    /// How often all of its tokens were ended.
+    pub sessions_ended: u64,
     /// When the record was made.
     pub created_at: OffsetDateTime,
 }
@@ -164,6 +167,14 @@ impl ClientRegistration {
 }
 
 impl Client {
+    /// Whether it may have tokens.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            is_disabled: self.is_disabled,
+            sessions_ended: self.sessions_ended,
+        }
+    }
+
     /// Authenticates the client by the hash of the secret it sent (RFC 6749 §2.3.1, §3.2.1).
     ///
     /// # Errors
@@ -230,6 +241,7 @@ mod tests {
             default_scope: Scope::parse("read").unwrap(),
             secrets: secrets.iter().map(|hash| SecretHash(*hash)).collect(),
             is_disabled: false,
+            sessions_ended: 0,
             created_at: OffsetDateTime::UNIX_EPOCH,
         }
     }

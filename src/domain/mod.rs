@@ -7,5 +7,6 @@ pub mod error;
 pub mod grant;
 pub mod network;
 pub mod scope;
+pub mod standing;
 pub mod token;
 pub mod user;

@@ -402,6 +402,7 @@ async fn add_client(truth: &Truth, client_type: ClientType) -> (String, String) 
             Vec::new()
         },
         is_disabled: false,
+        sessions_ended: 0,
         created_at: Clock::default().now(),
     };
     truth.clients.insert_client(&client).await.unwrap();

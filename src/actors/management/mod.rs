@@ -247,6 +247,7 @@ impl Management {
                 .map(|s| secret::hash_client_secret(s.expose()))
                 .collect(),
             is_disabled: false,
+            sessions_ended: 0,
             created_at: self.clock.now(),
         };
         self.registry.add_client(client.clone()).await?;

@@ -17,6 +17,7 @@ mod file;
 mod reader;
 mod records;
 mod secrets;
+mod sessions;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -52,6 +52,8 @@ pub(super) struct UserRow {
     password_hash: Option<String>,
     is_hash_of_flask_sentinel: bool,
     is_disabled: bool,
+    #[serde(default)]
+    sessions_ended: u64,
     created_at: Millis,
 }
 
@@ -64,6 +66,7 @@ impl From<&User> for UserRow {
             is_hash_of_flask_sentinel: hash
                 .is_some_and(|hash| hash.origin() == HashOrigin::FlaskSentinel),
             is_disabled: user.is_disabled,
+            sessions_ended: user.sessions_ended,
             created_at: millis(user.created_at),
         }
     }
@@ -84,6 +87,7 @@ pub(super) fn read_user(id: UserId, bytes: &[u8]) -> Result<User, StoreError> {
             .password_hash
             .map(|hash| PasswordHash::new(hash, origin)),
         is_disabled: row.is_disabled,
+        sessions_ended: row.sessions_ended,
         created_at: instant("users", row.created_at)?,
     })
 }
@@ -98,6 +102,8 @@ pub(super) struct ClientRow {
     default_scope: Vec<String>,
     secrets: Vec<[u8; 32]>,
     is_disabled: bool,
+    #[serde(default)]
+    sessions_ended: u64,
     created_at: Millis,
 }
 
@@ -112,6 +118,7 @@ impl From<&Client> for ClientRow {
             default_scope: scope_row(&client.default_scope),
             secrets: client.secrets.iter().map(|secret| secret.0).collect(),
             is_disabled: client.is_disabled,
+            sessions_ended: client.sessions_ended,
             created_at: millis(client.created_at),
         }
     }
@@ -134,6 +141,7 @@ pub(super) fn read_client(id: &str, bytes: &[u8]) -> Result<Client, StoreError> 
         default_scope: Scope::from_iter(row.default_scope),
         secrets: row.secrets.into_iter().map(SecretHash).collect(),
         is_disabled: row.is_disabled,
+        sessions_ended: row.sessions_ended,
         created_at: instant("clients", row.created_at)?,
     })
 }

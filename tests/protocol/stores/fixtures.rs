@@ -44,6 +44,7 @@ pub(super) fn client(client_id: &str) -> Client {
         default_scope: Scope::parse("read").unwrap(),
         secrets: vec![SecretHash([7; 32]), SecretHash([8; 32])],
         is_disabled: false,
+        sessions_ended: 0,
         created_at: noon(),
     }
 }

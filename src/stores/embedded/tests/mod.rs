@@ -116,6 +116,7 @@ fn client(id: &str, now: OffsetDateTime) -> Client {
         default_scope: Scope::parse("read").unwrap(),
         secrets: vec![crate::domain::client::SecretHash([7; 32])],
         is_disabled: false,
+        sessions_ended: 0,
         created_at: now,
     }
 }

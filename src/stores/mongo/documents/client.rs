@@ -10,7 +10,7 @@ use crate::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash}
 use crate::domain::scope::Scope;
 
 use super::fields::Fields;
-use super::{SCHEMA, SCHEMA_VERSION, binary, date, is_disabled, is_ours};
+use super::{SCHEMA, SCHEMA_VERSION, binary, date, is_disabled, is_ours, sessions_ended};
 
 /// The document of a new client. Its `_id` is made by the driver.
 pub(in super::super) fn write(client: &Client) -> Document {
@@ -56,6 +56,7 @@ pub(in super::super) fn read(document: &RawDocument) -> Option<Client> {
             default_scope: document.scope("default_scopes"),
             secrets,
             is_disabled: is_disabled(document),
+            sessions_ended: sessions_ended(document),
             created_at: document.instant("created_at").unwrap_or(made_at),
         }
     } else {
@@ -69,6 +70,7 @@ pub(in super::super) fn read(document: &RawDocument) -> Option<Client> {
             default_scope: Scope::default(),
             secrets,
             is_disabled: is_disabled(document),
+            sessions_ended: sessions_ended(document),
             created_at: made_at,
         }
     };

@@ -54,6 +54,13 @@ impl<'a> Fields<'a> {
         self.get(key).and_then(RawBsonRef::as_bool) == Some(true)
     }
 
+    /// A number that counts something: no fraction, and not below nought.
+    pub(super) fn count(&self, key: &str) -> Option<u64> {
+        let value = self.get(key)?;
+        let number = value.as_i64().or(value.as_i32().map(i64::from))?;
+        u64::try_from(number).ok()
+    }
+
     pub(super) fn document(&self, key: &str) -> Option<Fields<'a>> {
         self.get(key)?.as_document().map(Fields::of)
     }

@@ -1,6 +1,7 @@
 //! The contract of the stores, as one suite that every implementation runs.
 
 mod records;
+mod standings;
 mod token_writes;
 mod tokens;
 
@@ -45,6 +46,10 @@ macro_rules! keeps_the_contract {
                 tokens::live_records_are_listed_from_the_latest_expiry_on,
                 records::a_secret_is_chosen_once,
                 tokens::nothing_asked_is_nothing_answered,
+                standings::a_change_of_a_user_counts_the_end_of_its_sessions,
+                standings::a_user_is_removed_only_as_it_was_disabled,
+                standings::a_change_of_a_client_counts_the_end_of_its_sessions,
+                standings::the_pairs_of_somebody_are_listed_by_page,
             );
         }
     };
