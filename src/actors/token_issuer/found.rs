@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::job::Job;
 use crate::domain::client::ClientId;
+use crate::domain::standing::Standing;
 use crate::domain::token::{EndedToken, FamilyId, GrantUser, TokenRecord, TokenValue};
 use crate::domain::user::UserId;
 use crate::stores::Truth;
@@ -19,7 +20,10 @@ pub(super) struct Found {
     pub(super) families: HashMap<FamilyId, Vec<TokenRecord>>,
     /// Access tokens of families that are gone, which Redis may have yet.
     unpublished: HashMap<FamilyId, Vec<TokenValue>>,
-    pub(super) users: HashMap<UserId, GrantUser>,
+    /// Those of refresh tokens that are enabled, and how often their tokens were ended.
+    pub(super) users: HashMap<UserId, (GrantUser, u64)>,
+    /// Those that ask for tokens.
+    pub(super) clients: HashMap<ClientId, Standing>,
 }
 
 /// What is to be looked up.
@@ -28,6 +32,8 @@ struct Wanted {
     sessions: Vec<(ClientId, UserId)>,
     refresh_tokens: Vec<TokenValue>,
     access_tokens: Vec<TokenValue>,
+    families: Vec<FamilyId>,
+    clients: HashSet<ClientId>,
 }
 
 impl Wanted {
@@ -40,16 +46,19 @@ impl Wanted {
                     wanted
                         .sessions
                         .push((issue.client_id.clone(), issue.user.id));
+                    wanted.clients.insert(issue.client_id.clone());
                 }
                 Job::Rotate(call) => {
                     wanted
                         .refresh_tokens
                         .push(call.request.refresh_token.clone());
+                    wanted.clients.insert(call.request.client_id.clone());
                 }
                 Job::Revoke(call) => {
                     wanted.access_tokens.push(call.request.clone());
                     wanted.refresh_tokens.push(call.request.clone());
                 }
+                Job::EndFamilies(call) => wanted.families.extend(&call.request),
             }
         }
         wanted
@@ -64,11 +73,16 @@ impl Found {
             sessions,
             refresh_tokens,
             access_tokens,
+            families,
+            clients,
         } = Wanted::of(jobs);
-        let (by_session, by_refresh, by_access) = futures_util::try_join!(
+        let clients: Vec<ClientId> = clients.into_iter().collect();
+        // Who authenticated a client may have read it a second ago.
+        let (by_session, by_refresh, by_access, standings) = futures_util::try_join!(
             tokens.find_by_session(&sessions),
             tokens.find_by_refresh_token(&refresh_tokens),
             tokens.find_by_access_token(&access_tokens),
+            truth.clients.find_client_standings(&clients),
         )?;
         let by_refresh = present(refresh_tokens.iter().cloned(), by_refresh);
         let has_ended = |token: &TokenValue| {
@@ -81,7 +95,7 @@ impl Found {
         let ends = present(ended, ends);
         let (users, families) = futures_util::try_join!(
             read_users(truth, by_refresh.values()),
-            read_families(truth, &ends, &by_refresh),
+            read_families(truth, families, &ends, &by_refresh),
         )?;
         Ok(Self {
             sessions: present(sessions, by_session),
@@ -91,6 +105,7 @@ impl Found {
             families,
             unpublished: HashMap::new(),
             users,
+            clients: present(clients, standings),
         })
     }
 
@@ -118,25 +133,21 @@ impl Found {
 async fn read_users(
     truth: &Truth,
     records: impl Iterator<Item = &TokenRecord> + Send,
-) -> Result<HashMap<UserId, GrantUser>, StoreError> {
+) -> Result<HashMap<UserId, (GrantUser, u64)>, StoreError> {
     let ids: Vec<UserId> = records.filter_map(|record| record.user_id).collect();
     let users = truth.users.find_users_by_id(&ids).await?;
     let enabled = users.into_iter().flatten().filter(|user| !user.is_disabled);
     let named = enabled.map(|user| {
-        (
-            user.id,
-            GrantUser {
-                id: user.id,
-                username: user.username,
-            },
-        )
+        let (id, username) = (user.id, user.username);
+        (id, (GrantUser { id, username }, user.sessions_ended))
     });
     Ok(named.collect())
 }
 
-// The families that a spent refresh token may end.
+// The families that are to be ended, and those that a spent refresh token may end.
 async fn read_families(
     truth: &Truth,
+    wanted: Vec<FamilyId>,
     ends: &HashMap<TokenValue, EndedToken>,
     by_refresh: &HashMap<TokenValue, TokenRecord>,
 ) -> Result<HashMap<FamilyId, Vec<TokenRecord>>, StoreError> {
@@ -147,7 +158,8 @@ async fn read_families(
         .iter()
         .filter(is_spent)
         .map(|(_, record)| record.family);
-    let families: HashSet<FamilyId> = ends.values().map(|end| end.family).chain(spent).collect();
+    let of_ends = ends.values().map(|end| end.family);
+    let families: HashSet<FamilyId> = of_ends.chain(spent).chain(wanted).collect();
     let families: Vec<FamilyId> = families.into_iter().collect();
     let mut found: HashMap<FamilyId, Vec<TokenRecord>> = HashMap::new();
     for record in truth.tokens.find_by_family(&families).await? {

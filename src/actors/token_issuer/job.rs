@@ -8,13 +8,15 @@ use crate::actors::handle::Call;
 use crate::domain::client::ClientId;
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
 use crate::domain::scope::Scope;
-use crate::domain::token::{GrantUser, TokenValue};
+use crate::domain::token::{FamilyId, GrantUser, TokenValue};
 use crate::stores::error::StoreError;
 
 /// A login that passed: what the pair is to be issued for.
 pub(super) struct Issue {
     pub(super) client_id: ClientId,
     pub(super) user: GrantUser,
+    /// How often the user's tokens had been ended when its password was read.
+    pub(super) sessions_ended: u64,
     pub(super) scope: Scope,
 }
 
@@ -25,6 +27,8 @@ pub(super) enum Job {
     Issue(Asked<Issue, IssuedTokens>),
     Rotate(Asked<RefreshTokenRequest, IssuedTokens>),
     Revoke(Asked<TokenValue, ()>),
+    /// Ends all pairs of these logins.
+    EndFamilies(Asked<Vec<FamilyId>, ()>),
 }
 
 impl Job {
@@ -34,6 +38,7 @@ impl Job {
             Self::Issue(call) => call.is_stale(),
             Self::Rotate(call) => call.is_stale(),
             Self::Revoke(call) => call.is_stale(),
+            Self::EndFamilies(call) => call.is_stale(),
         }
     }
 
@@ -43,6 +48,7 @@ impl Job {
             Self::Issue(call) => call.answer(answer.and_then(|some| some.ok_or_else(unfinished))),
             Self::Rotate(call) => call.answer(answer.and_then(|some| some.ok_or_else(unfinished))),
             Self::Revoke(call) => call.answer(answer.map(|_| ())),
+            Self::EndFamilies(call) => call.answer(answer.map(|_| ())),
         }
     }
 }

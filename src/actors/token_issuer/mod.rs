@@ -11,7 +11,10 @@ mod flight;
 mod found;
 mod job;
 mod plan;
+mod publish;
+mod sessions;
 mod settlement;
+mod standing;
 mod step;
 
 use std::sync::Arc;
@@ -53,6 +56,7 @@ pub struct TokenIssuer {
     revocations: Handle<TokenIssuerMessage>,
     registry: UserRegistry,
     passwords: PasswordPool,
+    flight: Flight,
 }
 
 impl TokenIssuer {
@@ -72,7 +76,7 @@ impl TokenIssuer {
         };
         let child = Child::new(
             "token_issuer",
-            (TokenIssuerActor, flight),
+            (TokenIssuerActor, flight.clone()),
             (&handle, published),
         );
         (
@@ -82,6 +86,7 @@ impl TokenIssuer {
                 logins: handle,
                 registry,
                 passwords,
+                flight,
             },
             child,
         )
@@ -187,11 +192,13 @@ impl TokenIssuer {
             .passwords
             .verify(request.password.clone(), hash.clone(), requester)
             .await?;
+        let sessions_ended = user.as_ref().map_or(0, |user| user.sessions_ended);
         let user = password::decide(user, is_match)?;
         let id = user.id;
         let issue = Issue {
             client_id: request.client_id,
             user,
+            sessions_ended,
             scope,
         };
         let message = |call| TokenIssuerMessage::Job(Job::Issue(call));

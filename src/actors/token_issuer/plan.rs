@@ -5,8 +5,9 @@ use time::OffsetDateTime;
 use super::found::Found;
 use super::job::{Issue, Job};
 use super::request::TokenPolicy;
-use super::step::Step;
+use super::step::{Basis, Step};
 use crate::crypto::random;
+use crate::domain::client::ClientId;
 use crate::domain::error::GrantError;
 use crate::domain::grant::refresh_token::{self, Decision, RefreshTokenRequest};
 use crate::domain::scope::Scope;
@@ -28,18 +29,26 @@ impl Decider {
     /// The plan for a job.
     pub(super) fn plan(&self, job: Job, found: &Found) -> Plan {
         let step = match &job {
-            Job::Issue(call) => self.issue(&call.request, found),
+            Job::Issue(call) => {
+                let decided = self.issue(&call.request, found);
+                decided.unwrap_or_else(Step::Refuse)
+            }
             Job::Rotate(call) => {
                 let decided = self.rotate(&call.request, found);
                 decided.unwrap_or_else(Step::Refuse)
             }
             Job::Revoke(call) => revoke(&call.request, found),
+            Job::EndFamilies(call) => end_families(&call.request, found),
         };
         Plan { job, step }
     }
 
-    fn issue(&self, issue: &Issue, found: &Found) -> Step {
+    fn issue(&self, issue: &Issue, found: &Found) -> Result<Step, GrantError> {
         let (now, policy) = (self.now, self.policy);
+        let basis = Basis {
+            user: Some(issue.sessions_ended),
+            client: client_of(&issue.client_id, found)?,
+        };
         let session = (issue.client_id.clone(), issue.user.id);
         let replaced = found.sessions.get(&session).cloned();
         let id = random::record_id(now);
@@ -60,10 +69,12 @@ impl Decider {
                 .as_ref()
                 .map(|replaced| replaced.access_token.clone()),
         };
-        Step::put(record, issue.user.clone(), replaced)
+        let user = issue.user.clone();
+        Ok(Step::put(record, (user, basis), replaced))
     }
 
     fn rotate(&self, request: &RefreshTokenRequest, found: &Found) -> Result<Step, GrantError> {
+        let client = client_of(&request.client_id, found)?;
         let Some(record) = found.by_refresh.get(&request.refresh_token) else {
             let end = found
                 .ends
@@ -76,7 +87,12 @@ impl Decider {
         let decision = refresh_token::decide(request, record, is_answered, self.now)?;
         let user = || {
             let user = record.user_id.and_then(|id| found.users.get(&id));
-            user.cloned().ok_or(GrantError::InvalidGrant)
+            let (user, sessions_ended) = user.cloned().ok_or(GrantError::InvalidGrant)?;
+            let basis = Basis {
+                user: Some(sessions_ended),
+                client,
+            };
+            Ok::<_, GrantError>((user, basis))
         };
         Ok(match decision {
             Decision::EndFamily => end_family(record.family, request, found),
@@ -109,6 +125,25 @@ impl Decider {
     }
 }
 
+// How often the client's tokens had been ended before anything is written for it.
+fn client_of(id: &ClientId, found: &Found) -> Result<u64, GrantError> {
+    let enabled = found.clients.get(id).filter(|client| !client.is_disabled);
+    let standing = enabled.ok_or(GrantError::InvalidClient)?;
+    Ok(standing.sessions_ended)
+}
+
+// All that descends from these logins, rotated in between or not.
+fn end_families(families: &[FamilyId], found: &Found) -> Step {
+    let of_families = families.iter().filter_map(|id| found.families.get(id));
+    let unpublished = families.iter().flat_map(|id| found.unpublished_of(*id));
+    Step::End {
+        ended: of_families.flatten().cloned().collect(),
+        token: None,
+        unpublished: unpublished.collect(),
+        answer: Ok(()),
+    }
+}
+
 // A refresh token that another client presents tells nothing of its own client's.
 fn end_family(family: FamilyId, request: &RefreshTokenRequest, found: &Found) -> Step {
     let mut ended = found.families.get(&family).cloned().unwrap_or_default();
@@ -122,7 +157,7 @@ fn end_family(family: FamilyId, request: &RefreshTokenRequest, found: &Found) ->
     let token = request.refresh_token.clone();
     Step::End {
         ended,
-        token,
+        token: Some(token),
         unpublished: found.unpublished_of(family),
         answer: Err(GrantError::InvalidGrant),
     }
@@ -147,7 +182,7 @@ fn revoke(token: &TokenValue, found: &Found) -> Step {
     let token = owed.map_or(token, |end| &end.access_token).clone();
     Step::End {
         ended,
-        token,
+        token: Some(token),
         unpublished: family.map_or(Vec::new(), |family| found.unpublished_of(family)),
         answer: Ok(()),
     }
