@@ -17,6 +17,9 @@ pub enum ManagementError {
     /// Another record has the name.
     #[error("the name is taken")]
     Taken,
+    /// There is no such record.
+    #[error("there is no such record")]
+    NotFound,
     /// Too much waits; nothing was begun.
     #[error("too many requests wait")]
     Overloaded,

@@ -3,6 +3,7 @@
 //! token issuer. Deadline: five seconds. When it dies, callers get
 //! [`ManagementError::Unavailable`] at once, and a credential checked by bcrypt is checked anew.
 
+pub mod administration;
 pub mod error;
 
 mod actor;

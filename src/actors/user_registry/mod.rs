@@ -5,6 +5,7 @@
 //! queued callers get [`RegistryError::Unavailable`] at once; what was in the air is answered.
 
 mod actor;
+mod administration;
 mod job;
 
 use std::sync::Arc;
