@@ -182,6 +182,10 @@ impl From<ManagementError> for Refusal {
                 let detail = "Another record has this name. Nothing was changed.";
                 Self::new(StatusCode::CONFLICT, detail)
             }
+            ManagementError::NotFound => {
+                let detail = "There is no such user or client.";
+                Self::new(StatusCode::NOT_FOUND, detail)
+            }
             ManagementError::Overloaded => Self::unavailable(),
             ManagementError::Unavailable(ref cause) => {
                 static FAILED: Sparing = Sparing::new();

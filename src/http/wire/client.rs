@@ -54,6 +54,15 @@ pub struct NewClientRequest {
     pub default_scopes: Vec<String>,
 }
 
+/// The body of `PATCH clients/{id}`. What is absent stays.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientPatchRequest {
+    /// Whether the client is refused everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+}
+
 impl From<&Client> for ClientRecord {
     fn from(client: &Client) -> Self {
         let grant_types = client.allowed_grant_types.iter();
