@@ -8,7 +8,7 @@ use super::connection::ConnectionFlags;
 use super::exit::Failure;
 use super::output::{self, printable};
 use super::table::table;
-use crate::http::wire::client::{ClientRecord, NewClientRequest};
+use crate::http::wire::client::{ClientPatchRequest, ClientRecord, NewClientRequest};
 
 /// What the API calls them.
 const KIND: &str = "clients";
@@ -28,6 +28,21 @@ enum ClientAction {
     Add(NewClientFlags),
     /// List all clients.
     List,
+    /// Refuse a client everywhere; all tokens of the client end.
+    Disable {
+        /// Client identifier
+        id: String,
+    },
+    /// Let a disabled client ask for tokens again.
+    Enable {
+        /// Client identifier
+        id: String,
+    },
+    /// Delete a client; all tokens of the client end.
+    Delete {
+        /// Client identifier
+        id: String,
+    },
 }
 
 #[derive(Args)]
@@ -73,7 +88,32 @@ pub(super) async fn client(arguments: ClientArguments) -> Result<(), Failure> {
             }
             output::print(&as_table(&clients))
         }
+        ClientAction::Disable { id } => set_disabled(&api, &id, true, is_json).await,
+        ClientAction::Enable { id } => set_disabled(&api, &id, false, is_json).await,
+        ClientAction::Delete { id } => {
+            api.delete(&[KIND, &id]).await?;
+            if is_json {
+                return output::print_json(&serde_json::json!({}));
+            }
+            output::print("The client is deleted, and all its tokens have ended.")
+        }
     }
+}
+
+async fn set_disabled(
+    api: &ManagementApi,
+    id: &str,
+    is_disabled: bool,
+    is_json: bool,
+) -> Result<(), Failure> {
+    let patch = ClientPatchRequest {
+        disabled: Some(is_disabled),
+    };
+    let client: ClientRecord = api.change(&[KIND, id], &patch).await?;
+    if is_json {
+        return output::print_json(&client);
+    }
+    output::print(&as_table(&[client]))
 }
 
 impl From<NewClientFlags> for NewClientRequest {
