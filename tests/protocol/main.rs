@@ -15,6 +15,7 @@ mod protected_endpoint;
 mod raw;
 mod readme;
 mod rows;
+mod sign_outs;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;
