@@ -5,6 +5,7 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 
+use super::client_secret::{SecretId, StoredSecret};
 use super::error::{GrantError, RecordError};
 use super::scope::Scope;
 use super::standing::Standing;
@@ -114,8 +115,8 @@ pub struct Client {
     pub allowed_scope: Scope,
     /// The scope it gets when it asks for none.
     pub default_scope: Scope,
-    /// Hashes of its live secrets; none for a public client.
-    pub secrets: Vec<SecretHash>,
+    /// Its live secrets, the newest last; none for a public client.
+    pub secrets: Vec<StoredSecret>,
     /// A disabled client gets no tokens.
     pub is_disabled: bool,
     /// How often all of its tokens were ended.
@@ -175,28 +176,35 @@ impl Client {
         }
     }
 
-    /// Authenticates the client by the hash of the secret it sent (RFC 6749 §2.3.1, §3.2.1).
+    /// Authenticates the client by the hash of the secret it sent (RFC 6749 §2.3.1, §3.2.1). Gives
+    /// which of its secrets that was.
     ///
     /// # Errors
     /// [`GrantError::InvalidClient`] when it is disabled, when a confidential client sent no
     /// secret or a wrong one, or when a public client sent any.
-    pub fn authenticate(&self, sent: Option<&SecretHash>) -> Result<(), GrantError> {
-        let is_authentic = match (self.client_type, sent) {
-            (ClientType::Public, sent) => sent.is_none(),
-            (ClientType::Confidential, None) => false,
-            (ClientType::Confidential, Some(sent)) => {
-                let one_matches = |found, own: &SecretHash| found | own.0.ct_eq(&sent.0);
-                self.secrets
-                    .iter()
-                    .fold(subtle::Choice::from(0), one_matches)
-                    .into()
+    pub fn authenticate(&self, sent: Option<&SecretHash>) -> Result<Option<SecretId>, GrantError> {
+        let used = match (self.client_type, sent) {
+            (ClientType::Public, None) => None,
+            (ClientType::Confidential, Some(sent)) => Some(self.find_secret(sent)?),
+            (ClientType::Public, Some(_)) | (ClientType::Confidential, None) => {
+                return Err(GrantError::InvalidClient);
             }
         };
-        if is_authentic && !self.is_disabled {
-            Ok(())
-        } else {
-            Err(GrantError::InvalidClient)
+        if self.is_disabled {
+            return Err(GrantError::InvalidClient);
         }
+        Ok(used)
+    }
+
+    // Each is compared in full, whichever it is.
+    fn find_secret(&self, sent: &SecretHash) -> Result<SecretId, GrantError> {
+        let mut found = None;
+        for own in &self.secrets {
+            if bool::from(own.hash.0.ct_eq(&sent.0)) {
+                found = Some(own.id);
+            }
+        }
+        found.ok_or(GrantError::InvalidClient)
     }
 
     /// Whether it may use `grant_type`.
@@ -239,7 +247,14 @@ mod tests {
             allowed_grant_types: vec![GrantType::Password],
             allowed_scope: Scope::parse("read write").unwrap(),
             default_scope: Scope::parse("read").unwrap(),
-            secrets: secrets.iter().map(|hash| SecretHash(*hash)).collect(),
+            secrets: secrets
+                .iter()
+                .enumerate()
+                .map(|(place, hash)| {
+                    let hash = SecretHash(*hash);
+                    StoredSecret::of_list(hash, place, OffsetDateTime::UNIX_EPOCH)
+                })
+                .collect(),
             is_disabled: false,
             sessions_ended: 0,
             created_at: OffsetDateTime::UNIX_EPOCH,
@@ -249,7 +264,8 @@ mod tests {
     #[test]
     fn a_confidential_client_needs_one_of_its_secrets() {
         let client = client(ClientType::Confidential, &[[1; 32], [2; 32]]);
-        assert!(client.authenticate(Some(&SecretHash([2; 32]))).is_ok());
+        let used = client.authenticate(Some(&SecretHash([2; 32])));
+        assert_eq!(used, Ok(Some(client.secrets[1].id)));
         assert!(client.authenticate(Some(&SecretHash([3; 32]))).is_err());
         assert!(client.authenticate(None).is_err());
     }

@@ -3,6 +3,7 @@
 //! What does not live here: JSON and BSON shapes (`http::wire`, `stores`), wall time (`clock`).
 
 pub mod client;
+pub mod client_secret;
 pub mod error;
 pub mod grant;
 pub mod network;

@@ -1,9 +1,11 @@
 //! What the stores promise of users and clients, and what may be changed of them.
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use super::error::{InsertError, StoreError};
 use crate::domain::client::{Client, ClientId};
+use crate::domain::client_secret::{SecretId, StoredSecret};
 use crate::domain::standing::Standing;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 
@@ -79,6 +81,23 @@ pub trait ClientStore: Send + Sync {
 
     /// Counts for each client that its sessions are ended.
     async fn count_end_of_all_sessions(&self) -> Result<(), StoreError>;
+
+    /// Puts secrets in the place of those that were read, if the client still has just those. Tells
+    /// whether it was done.
+    async fn replace_secrets(
+        &self,
+        id: &ClientId,
+        old: &[StoredSecret],
+        new: &[StoredSecret],
+    ) -> Result<bool, StoreError>;
+
+    /// Notes when a secret was used. One that is gone is no error, and a note may be lost.
+    async fn note_secret_use(
+        &self,
+        id: &ClientId,
+        secret: SecretId,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError>;
 
     /// Whether these clients may have tokens now.
     async fn find_client_standings(

@@ -13,6 +13,7 @@ use warp_sentinel::Sentinel;
 use warp_sentinel::clock::Clock;
 use warp_sentinel::crypto::random;
 use warp_sentinel::domain::client::{Client as StoredClient, ClientRegistration, ClientType};
+use warp_sentinel::domain::client_secret::StoredSecret;
 use warp_sentinel::domain::scope::Scope;
 use warp_sentinel::domain::user::{HashOrigin, NewUser, PasswordHash, User};
 use warp_sentinel::sentinel::error::RunError;
@@ -397,7 +398,7 @@ async fn add_client(truth: &Truth, client_type: ClientType) -> (String, String) 
         allowed_scope: Scope::parse("read write").unwrap(),
         default_scope: Scope::parse("read").unwrap(),
         secrets: if client_type == ClientType::Confidential {
-            vec![hash]
+            vec![StoredSecret::of_list(hash, 0, Clock::default().now())]
         } else {
             Vec::new()
         },

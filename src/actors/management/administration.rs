@@ -210,6 +210,7 @@ fn found(ended: usize) -> Result<(), ManagementError> {
     Ok(())
 }
 
-fn changed_meanwhile() -> ManagementError {
+/// Others were quicker each time.
+pub(super) fn changed_meanwhile() -> ManagementError {
     ManagementError::Unavailable("somebody else changes the same record".into())
 }

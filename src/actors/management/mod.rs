@@ -7,6 +7,7 @@ pub mod administration;
 pub mod error;
 
 mod actor;
+mod client_secrets;
 
 use std::time::Duration;
 
@@ -243,10 +244,7 @@ impl Management {
             allowed_grant_types: registration.allowed_grant_types,
             allowed_scope: registration.allowed_scope,
             default_scope: registration.default_scope,
-            secrets: secret
-                .iter()
-                .map(|s| secret::hash_client_secret(s.expose()))
-                .collect(),
+            secrets: secret.iter().map(|own| self.new_secret(own)).collect(),
             is_disabled: false,
             sessions_ended: 0,
             created_at: self.clock.now(),

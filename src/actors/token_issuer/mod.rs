@@ -172,8 +172,18 @@ impl TokenIssuer {
         grant_type: GrantType,
     ) -> Result<Arc<Client>, IssueError> {
         let found = self.registry.find_client(&credentials.client_id).await?;
-        let client = found.ok_or(GrantError::InvalidClient)?;
-        client.authenticate(credentials.secret.as_ref())?;
+        let mut client = found.ok_or(GrantError::InvalidClient)?;
+        let mut authenticated = client.authenticate(credentials.secret.as_ref());
+        if authenticated.is_err() {
+            // It may have been enabled, or been given a secret, since it was read.
+            let found = self.registry.find_client_anew(&credentials.client_id);
+            client = found.await?.ok_or(GrantError::InvalidClient)?;
+            authenticated = client.authenticate(credentials.secret.as_ref());
+        }
+        if let Some(secret) = authenticated? {
+            let now = self.flight.clock.now();
+            self.registry.note_secret_use(&client.id, secret, now);
+        }
         client.check_grant_type(grant_type)?;
         Ok(client)
     }

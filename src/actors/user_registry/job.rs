@@ -3,6 +3,7 @@
 use super::{Page, RegistryError};
 use crate::actors::handle::Call;
 use crate::domain::client::{Client, ClientId};
+use crate::domain::client_secret::StoredSecret;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use crate::stores::Truth;
 use crate::stores::users_and_clients::{ClientChange, UserChange};
@@ -24,6 +25,7 @@ pub(super) enum Job {
     UpdateClient(Asked<(ClientId, ClientChange), Option<Client>>),
     DeleteClient(Asked<(ClientId, u64), bool>),
     CountEndOfAllSessions(Asked<(), ()>),
+    ReplaceSecrets(Asked<(ClientId, Vec<StoredSecret>, Vec<StoredSecret>), bool>),
     ListUsers(Asked<(Option<UserId>, usize), Page<User>>),
     ListClients(Asked<(Option<ClientId>, usize), Page<Client>>),
     Ping(Asked<(), ()>),
@@ -52,6 +54,7 @@ impl Job {
             Self::UpdateClient(_) => "update_client",
             Self::DeleteClient(_) => "delete_client",
             Self::CountEndOfAllSessions(_) => "count_end_of_all_sessions",
+            Self::ReplaceSecrets(_) => "replace_secrets",
             Self::ListUsers(_) => "list_users",
             Self::ListClients(_) => "list_clients",
             Self::Ping(_) => "ping",
@@ -73,6 +76,7 @@ impl Job {
             | Self::UpdateClient(_)
             | Self::DeleteClient(_)
             | Self::CountEndOfAllSessions(_)
+            | Self::ReplaceSecrets(_)
             | Self::ListUsers(_)
             | Self::ListClients(_) => Lane::Pages,
         }
@@ -92,6 +96,7 @@ impl Job {
             Self::UpdateClient(call) => call.is_stale(),
             Self::DeleteClient(call) => call.is_stale(),
             Self::CountEndOfAllSessions(call) | Self::Ping(call) => call.is_stale(),
+            Self::ReplaceSecrets(call) => call.is_stale(),
             Self::ListUsers(call) => call.is_stale(),
             Self::ListClients(call) => call.is_stale(),
         }
@@ -163,6 +168,11 @@ impl Job {
             Self::CountEndOfAllSessions(call) => {
                 let counted = truth.clients.count_end_of_all_sessions().await;
                 call.answer(counted.map_err(Into::into));
+            }
+            Self::ReplaceSecrets(call) => {
+                let (id, old, new) = &call.request;
+                let replaced = truth.clients.replace_secrets(id, old, new).await;
+                call.answer(replaced.map_err(Into::into));
             }
             Self::ListUsers(call) => {
                 let (after, limit) = call.request;

@@ -109,6 +109,7 @@ impl ManagementPage {
             default_scopes: vec![text()],
             disabled: false,
             created_at: text(),
+            secrets: Vec::new(),
             client_secret: None,
         };
         let actor = ActorRecord {

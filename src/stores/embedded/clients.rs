@@ -4,13 +4,16 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use redb::{
-    AccessGuard, ReadableTable, ReadableTableMetadata, StorageError, Table, WriteTransaction,
+    AccessGuard, Durability, ReadableTable, ReadableTableMetadata, StorageError, Table,
+    WriteTransaction,
 };
+use time::OffsetDateTime;
 
 use super::EmbeddedStore;
 use super::records::{ClientRow, encode, read_client};
 use super::tables::{CLIENTS, Row};
 use crate::domain::client::{Client, ClientId};
+use crate::domain::client_secret::{SecretId, StoredSecret};
 use crate::domain::standing::Standing;
 use crate::stores::error::{InsertError, StoreError};
 use crate::stores::users_and_clients::{ClientChange, ClientStore};
@@ -75,6 +78,52 @@ impl ClientStore for EmbeddedStore {
             let all: Vec<Client> = clients.iter()?.map(read_row).collect::<Result<_, _>>()?;
             for mut client in all {
                 client.sessions_ended += 1;
+                put(&mut clients, &client)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn replace_secrets(
+        &self,
+        id: &ClientId,
+        old: &[StoredSecret],
+        new: &[StoredSecret],
+    ) -> Result<bool, StoreError> {
+        let (id, new) = (id.clone(), new.to_vec());
+        let hashes = |secrets: &[StoredSecret]| -> Vec<[u8; 32]> {
+            secrets.iter().map(|secret| secret.hash.0).collect()
+        };
+        let as_read = hashes(old);
+        self.transact(move |transaction| {
+            let mut clients = transaction.open_table(CLIENTS)?;
+            let found = find(&clients, &id)?;
+            let Some(mut client) = found.filter(|found| hashes(&found.secrets) == as_read) else {
+                return Ok(false);
+            };
+            client.secrets = new;
+            put(&mut clients, &client)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn note_secret_use(
+        &self,
+        id: &ClientId,
+        secret: SecretId,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.transact_with(Durability::None, move |transaction| {
+            let mut clients = transaction.open_table(CLIENTS)?;
+            let Some(mut client) = find(&clients, &id)? else {
+                return Ok(());
+            };
+            let used = client.secrets.iter_mut().find(|own| own.id == secret);
+            if let Some(used) = used {
+                used.last_used_at = used.last_used_at.max(Some(at));
                 put(&mut clients, &client)?;
             }
             Ok(())

@@ -16,6 +16,7 @@ mod ends;
 mod file;
 mod reader;
 mod records;
+mod secret_rows;
 mod secrets;
 mod sessions;
 mod tables;

@@ -4,8 +4,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::secret_rows::{SecretRow, read_secrets};
 use super::tables::Millis;
-use crate::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
+use crate::domain::client::{Client, ClientId, ClientType, GrantType};
 use crate::domain::scope::Scope;
 use crate::domain::token::{EndedToken, RecordId, RotatedFrom, TokenRecord, TokenValue};
 use crate::domain::user::{HashOrigin, PasswordHash, User, UserId};
@@ -32,7 +33,7 @@ pub(super) fn millis(instant: OffsetDateTime) -> Millis {
     Millis::try_from(millis).unwrap_or(Millis::MAX)
 }
 
-fn instant(place: &'static str, millis: Millis) -> Result<OffsetDateTime, StoreError> {
+pub(super) fn instant(place: &'static str, millis: Millis) -> Result<OffsetDateTime, StoreError> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
         .map_err(|_| corrupt(place, "an instant is out of range"))
 }
@@ -101,6 +102,8 @@ pub(super) struct ClientRow {
     allowed_scope: Vec<String>,
     default_scope: Vec<String>,
     secrets: Vec<[u8; 32]>,
+    #[serde(default)]
+    secret_details: Vec<SecretRow>,
     is_disabled: bool,
     #[serde(default)]
     sessions_ended: u64,
@@ -116,7 +119,8 @@ impl From<&Client> for ClientRow {
             allowed_grant_types: grant_types.map(|kind| kind.as_str().to_owned()).collect(),
             allowed_scope: scope_row(&client.allowed_scope),
             default_scope: scope_row(&client.default_scope),
-            secrets: client.secrets.iter().map(|secret| secret.0).collect(),
+            secrets: client.secrets.iter().map(|own| own.hash.0).collect(),
+            secret_details: client.secrets.iter().map(SecretRow::from).collect(),
             is_disabled: client.is_disabled,
             sessions_ended: client.sessions_ended,
             created_at: millis(client.created_at),
@@ -130,6 +134,7 @@ pub(super) fn read_client(id: &str, bytes: &[u8]) -> Result<Client, StoreError> 
     let unknown_type = || corrupt("clients", "its type is neither public nor confidential");
     let unknown_grant = || corrupt("clients", "a grant type is unknown");
     let grant_types = row.allowed_grant_types.iter();
+    let created_at = instant("clients", row.created_at)?;
     Ok(Client {
         id: ClientId::new(id),
         client_type: ClientType::parse(&row.client_type).ok_or_else(unknown_type)?,
@@ -139,10 +144,10 @@ pub(super) fn read_client(id: &str, bytes: &[u8]) -> Result<Client, StoreError> 
             .collect::<Result<_, _>>()?,
         allowed_scope: Scope::from_iter(row.allowed_scope),
         default_scope: Scope::from_iter(row.default_scope),
-        secrets: row.secrets.into_iter().map(SecretHash).collect(),
+        secrets: read_secrets(row.secrets, row.secret_details, created_at)?,
         is_disabled: row.is_disabled,
         sessions_ended: row.sessions_ended,
-        created_at: instant("clients", row.created_at)?,
+        created_at,
     })
 }
 

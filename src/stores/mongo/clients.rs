@@ -2,13 +2,15 @@
 
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
+use time::OffsetDateTime;
 
 use crate::domain::client::{Client, ClientId};
+use crate::domain::client_secret::{SecretId, StoredSecret};
 use crate::domain::standing::Standing;
 use crate::stores::error::{InsertError, StoreError};
 use crate::stores::users_and_clients::{ClientChange, ClientStore};
 
-use super::documents::{change, client};
+use super::documents::{change, client, client_secrets};
 use super::{MongoStore, in_order, one_batch, read_all, users, within_deadline};
 
 #[async_trait]
@@ -51,6 +53,44 @@ impl ClientStore for MongoStore {
         let all = doc! { "client_id": { "$gte": "" } };
         let counted = self.clients.update_many(all, change::counted());
         within_deadline(counted).await?;
+        Ok(())
+    }
+
+    async fn replace_secrets(
+        &self,
+        id: &ClientId,
+        old: &[StoredSecret],
+        new: &[StoredSecret],
+    ) -> Result<bool, StoreError> {
+        let as_read = client_secrets::hashes(old);
+        let filter = doc! { "client_id": id.as_str(), client_secrets::HASHES: as_read };
+        let update = doc! { "$set": client_secrets::fields(new) };
+        let replaced = within_deadline(self.clients.update_one(filter, update)).await?;
+        Ok(replaced.matched_count > 0)
+    }
+
+    async fn note_secret_use(
+        &self,
+        id: &ClientId,
+        secret: SecretId,
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let (mut filter, update) = client_secrets::used(secret, at);
+        filter.insert("client_id", id.as_str());
+        let noted = within_deadline(self.clients.update_one(filter, update)).await?;
+        if noted.matched_count > 0 {
+            return Ok(());
+        }
+        // A record with no more than hashes is written anew with what is known beside.
+        let Some(client) = self.find_client(id).await? else {
+            return Ok(());
+        };
+        let mut secrets = client.secrets.clone();
+        let used = secrets.iter_mut().find(|own| own.id == secret);
+        if let Some(used) = used {
+            used.last_used_at = Some(at);
+            self.replace_secrets(id, &client.secrets, &secrets).await?;
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 mod races;
 mod refused;
+mod secrets;
 
 use std::time::{Duration, Instant};
 

@@ -4,6 +4,7 @@
 
 pub(super) mod change;
 pub(super) mod client;
+pub(super) mod client_secrets;
 pub(super) mod fields;
 pub(super) mod token;
 pub(super) mod user;

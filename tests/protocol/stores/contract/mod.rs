@@ -50,6 +50,7 @@ macro_rules! keeps_the_contract {
                 standings::a_user_is_removed_only_as_it_was_disabled,
                 standings::a_change_of_a_client_counts_the_end_of_its_sessions,
                 standings::the_pairs_of_somebody_are_listed_by_page,
+                standings::secrets_are_replaced_by_the_first_who_read_them,
             );
         }
     };

@@ -1,13 +1,15 @@
 //! Changes of users and clients, and the pairs that end with them.
 
+use time::Duration;
 use warp_sentinel::domain::client::ClientId;
+use warp_sentinel::domain::client_secret::StoredSecret;
 use warp_sentinel::domain::standing::{SessionsOf, Standing};
 use warp_sentinel::domain::token::TokenRecord;
 use warp_sentinel::domain::user::{HashOrigin, PasswordHash};
 use warp_sentinel::stores::Truth;
 use warp_sentinel::stores::users_and_clients::{ClientChange, UserChange};
 
-use super::super::fixtures::{client, id, new_user, record};
+use super::super::fixtures::{client, id, new_user, noon, record, secret};
 use super::{insert, insert_user};
 
 const OTHER_HASH: &str = "$2b$04$abcdefghijklmnopqrstuuJeWZ7Kk5J9xUcb0Y0jGb0m2Fz1nC2dG";
@@ -162,4 +164,32 @@ pub(super) async fn the_pairs_of_somebody_are_listed_by_page(truth: &Truth) {
         let expected: Vec<_> = expected.into_iter().map(id).collect();
         assert_eq!(listed, expected, "{of:?}");
     }
+}
+
+pub(super) async fn secrets_are_replaced_by_the_first_who_read_them(truth: &Truth) {
+    let app = client("app");
+    truth.clients.insert_client(&app).await.unwrap();
+    let replace = async |old: &[StoredSecret], new: &[StoredSecret]| {
+        let replaced = truth.clients.replace_secrets(&app.id, old, new).await;
+        replaced.unwrap()
+    };
+    let rotated = [secret(8), secret(9)];
+    assert!(replace(&app.secrets, &rotated).await);
+    assert!(!replace(&app.secrets, &[secret(10)]).await);
+    let noted = noon() + Duration::hours(2);
+    for (used, at) in [(secret(9), noted), (secret(9), noon()), (secret(7), noted)] {
+        let note = truth.clients.note_secret_use(&app.id, used.id, at).await;
+        note.unwrap();
+    }
+    let found = truth.clients.find_client(&app.id).await.unwrap().unwrap();
+    let used = StoredSecret {
+        last_used_at: Some(noted),
+        ..secret(9)
+    };
+    assert_eq!(found.secrets, [secret(8), used]);
+    // A note does not get in the way of who read the secrets before it.
+    assert!(replace(&rotated, &[secret(9)]).await);
+    let nobody = ClientId::new("nobody");
+    let lost = truth.clients.note_secret_use(&nobody, secret(9).id, noted);
+    lost.await.unwrap();
 }
