@@ -78,8 +78,5 @@ pub(super) async fn token(arguments: TokenArguments) -> Result<(), Failure> {
             "All these tokens have ended."
         }
     };
-    if is_json {
-        return output::print_json(&serde_json::json!({}));
-    }
-    output::print(done)
+    output::print_done(done, is_json)
 }

@@ -104,10 +104,8 @@ pub(super) async fn user(arguments: UserArguments) -> Result<(), Failure> {
         UserAction::Delete { name } => {
             let user = find(&api, &name).await?;
             api.delete(&[KIND, &user.id]).await?;
-            if is_json {
-                return output::print_json(&serde_json::json!({}));
-            }
-            output::print("The user is deleted, and all its tokens have ended.")
+            let done = "The user is deleted, and all its tokens have ended.";
+            output::print_done(done, is_json)
         }
     }
 }

@@ -88,7 +88,19 @@ impl ManagementApi {
         kind: &str,
         body: &impl Serialize,
     ) -> Result<T, ApiError> {
-        let url = self.url(kind);
+        self.add_at(&[kind], body).await
+    }
+
+    /// Makes a record at a path, such as a secret of a client; answers it.
+    ///
+    /// # Errors
+    /// Each [`ApiError`].
+    pub(super) async fn add_at<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let url = self.at(path);
         let request = self.client.request(Method::POST, url.clone()).json(body);
         self.ask(url, request).await
     }

@@ -1,4 +1,5 @@
-//! `GET, POST /management/api/v1/clients`, and `GET, PATCH, DELETE` of one of them.
+//! `GET, POST /management/api/v1/clients`, `GET, PATCH, DELETE` of one of them, `POST` to its
+//! `secrets`, and `DELETE` of one of those.
 
 use bytes::Buf;
 use futures_util::Stream;
@@ -13,7 +14,7 @@ use crate::actors::management::administration::ClientPatch;
 use crate::domain::client::{ClientId, ClientRegistration, ClientType, GrantType};
 use crate::domain::error::RecordError;
 use crate::domain::scope::Scope;
-use crate::http::wire::client::{ClientPatchRequest, ClientRecord, NewClientRequest};
+use crate::http::wire::client::{ClientPatchRequest, ClientRecord, NewClientRequest, SecretRecord};
 use crate::http::wire::list::ListResponse;
 
 /// Answers what is asked of the clients, or of the one that `rest` names.
@@ -45,6 +46,18 @@ where
             Ok(no_content())
         }
         ([_], _) => Err(Refusal::method_not_allowed("GET, HEAD, PATCH, DELETE")),
+        ([id, "secrets"], &Method::POST) => {
+            check_change(request)?;
+            rotate_secret(management, path::client_id(id)).await
+        }
+        ([_, "secrets"], _) => Err(Refusal::method_not_allowed("POST")),
+        ([id, "secrets", secret], &Method::DELETE) => {
+            check_change(request)?;
+            let (id, secret) = (path::client_id(id), path::record_id(secret)?);
+            management.delete_secret(id, secret).await?;
+            Ok(no_content())
+        }
+        ([_, "secrets", _], _) => Err(Refusal::method_not_allowed("DELETE")),
         _ => Err(Refusal::not_found()),
     }
 }
@@ -59,6 +72,15 @@ async fn change(
     };
     let client = management.change_client(id, patch).await?;
     Ok(json(StatusCode::OK, &ClientRecord::from(&client)))
+}
+
+async fn rotate_secret(management: &Management, id: ClientId) -> Result<Response, Refusal> {
+    let (stored, secret) = management.rotate_secret(id).await?;
+    let record = SecretRecord {
+        client_secret: Some(secret.expose().to_owned()),
+        ..SecretRecord::from(&stored)
+    };
+    Ok(json(StatusCode::CREATED, &record))
 }
 
 async fn list(management: &Management, query: &ListQuery) -> Result<Response, Refusal> {
