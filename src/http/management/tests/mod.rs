@@ -3,6 +3,7 @@
 mod api;
 mod console;
 mod guard;
+mod record_pages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ use crate::http::extract::connection::Connection;
 use crate::http::health::Leaving;
 use crate::http::pages::Pages;
 use crate::http::{Handles, Surface, routes};
-use crate::stores::embedded;
+use crate::stores::{Truth, embedded};
 
 const PATH: &str = "/oauth/management";
 const API: &str = "/oauth/management/api/v1";
@@ -46,6 +47,7 @@ struct App {
     routes: BoxedFilter<(warp::reply::Response,)>,
     management: Management,
     tree: Tree,
+    truth: Truth,
     clock: Clock,
     _folder: tempfile::TempDir,
 }
@@ -92,8 +94,12 @@ async fn start_with(options: Options) -> App {
         refresh_lifetime: None,
     };
     let handles = (registry.clone(), passwords.clone());
-    let (issuer, issuer_child) =
-        TokenIssuer::new((truth, caches.clone()), handles, tokens, clock.clone());
+    let (issuer, issuer_child) = TokenIssuer::new(
+        (truth.clone(), caches.clone()),
+        handles,
+        tokens,
+        clock.clone(),
+    );
     let picture = Picture::default();
     let (management, management_child) = Management::new(
         (registry.clone(), passwords, issuer.clone()),
@@ -120,6 +126,7 @@ async fn start_with(options: Options) -> App {
         routes: routes(&handles, &surface(options.hosts)),
         management,
         tree,
+        truth,
         clock,
         _folder: folder,
     }
@@ -230,9 +237,13 @@ impl App {
 }
 
 fn form_with_token(token: &str, fields: &[(&str, &str)]) -> RequestBuilder {
+    form_to(PATH, token, fields)
+}
+
+fn form_to(path: &str, token: &str, fields: &[(&str, &str)]) -> RequestBuilder {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.append_pair("csrf_token", token).extend_pairs(fields);
-    request("POST", PATH)
+    request("POST", path)
         .header("content-type", "application/x-www-form-urlencoded")
         .header("origin", "https://localhost:5000")
         .header("sec-fetch-site", "same-origin")
