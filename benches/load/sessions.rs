@@ -71,6 +71,7 @@ async fn insert_clients(
             policy: ClientPolicy::default(),
             secrets: Vec::new(),
             is_disabled: false,
+            sessions_ended: 0,
             created_at: now,
         };
         truth.clients.insert_client(&client).await?;

@@ -8,7 +8,7 @@ use super::connection::ConnectionFlags;
 use super::exit::Failure;
 use super::output::{self, printable};
 use super::table::table;
-use crate::http::wire::client::{ClientRecord, NewClientRequest};
+use crate::http::wire::client::{ClientPatchRequest, ClientRecord, NewClientRequest, SecretRecord};
 
 /// What the API calls them.
 const KIND: &str = "clients";
@@ -28,6 +28,33 @@ enum ClientAction {
     Add(NewClientFlags),
     /// List all clients.
     List,
+    /// Refuse a client everywhere; all tokens of the client end.
+    Disable {
+        /// Client identifier
+        id: String,
+    },
+    /// Let a disabled client ask for tokens again.
+    Enable {
+        /// Client identifier
+        id: String,
+    },
+    /// Give a client a new secret, which is shown this once; the one before stays good.
+    RotateSecret {
+        /// Client identifier
+        id: String,
+    },
+    /// Delete a secret of a client, such as the one before the last rotation.
+    DeleteSecret {
+        /// Client identifier
+        id: String,
+        /// Identifier of the secret, as `client list --json` has it
+        secret_id: String,
+    },
+    /// Delete a client; all tokens of the client end.
+    Delete {
+        /// Client identifier
+        id: String,
+    },
 }
 
 #[derive(Args)]
@@ -87,7 +114,42 @@ pub(super) async fn client(arguments: ClientArguments) -> Result<(), Failure> {
             }
             output::print(&as_table(&clients))
         }
+        ClientAction::Disable { id } => set_disabled(&api, &id, true, is_json).await,
+        ClientAction::Enable { id } => set_disabled(&api, &id, false, is_json).await,
+        ClientAction::RotateSecret { id } => {
+            let nothing = serde_json::json!({});
+            let secret: SecretRecord = api.add_at(&[KIND, &id, "secrets"], &nothing).await?;
+            if is_json {
+                return output::print_json(&secret);
+            }
+            output::print(&rotated(&secret))
+        }
+        ClientAction::DeleteSecret { id, secret_id } => {
+            api.delete(&[KIND, &id, "secrets", &secret_id]).await?;
+            output::print_done("The secret is deleted.", is_json)
+        }
+        ClientAction::Delete { id } => {
+            api.delete(&[KIND, &id]).await?;
+            let done = "The client is deleted, and all its tokens have ended.";
+            output::print_done(done, is_json)
+        }
     }
+}
+
+async fn set_disabled(
+    api: &ManagementApi,
+    id: &str,
+    is_disabled: bool,
+    is_json: bool,
+) -> Result<(), Failure> {
+    let patch = ClientPatchRequest {
+        disabled: Some(is_disabled),
+    };
+    let client: ClientRecord = api.change(&[KIND, id], &patch).await?;
+    if is_json {
+        return output::print_json(&client);
+    }
+    output::print(&as_table(&[client]))
 }
 
 impl From<NewClientFlags> for NewClientRequest {
@@ -110,6 +172,16 @@ impl From<NewClientFlags> for NewClientRequest {
 fn scope_tokens(given: &[String]) -> Vec<String> {
     let tokens = given.iter().flat_map(|text| text.split_whitespace());
     tokens.map(str::to_owned).collect()
+}
+
+fn rotated(secret: &SecretRecord) -> String {
+    let text = secret.client_secret.as_deref().unwrap_or_default();
+    format!(
+        "client_secret: {}\nKeep it now: it is not shown again. Its id is {}. The secret before it \
+         stays good until the next rotation or `client delete-secret`.",
+        printable(text),
+        printable(&secret.id)
+    )
 }
 
 fn made(client: &ClientRecord) -> String {
@@ -200,6 +272,7 @@ mod tests {
             introspection: "own".to_owned(),
             disabled: false,
             created_at: "2026-01-02T03:04:05Z".to_owned(),
+            secrets: Vec::new(),
             client_secret: Some("hunter2".to_owned()),
         };
         let text = made(&client);

@@ -30,6 +30,17 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&text)
 }
 
+/// Tells that something was done that has no record: in words, or as an empty object for programs.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn print_done(done: &str, is_json: bool) -> Result<(), Failure> {
+    if is_json {
+        return print_json(&serde_json::json!({}));
+    }
+    print(done)
+}
+
 /// Writes a line to standard error.
 pub(super) fn complain(line: &str) {
     // There is nobody left to be told that nobody can be told.

@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 use super::api::ManagementApi;
 use super::connection::ConnectionFlags;
 use super::exit::Failure;
-use super::{input, output};
-use crate::http::wire::revoke::RevokeRequest;
+use super::{input, output, user};
+use crate::http::wire::revoke::{RevokeAllRequest, RevokeRequest};
 
 /// What to do with tokens, and on which server.
 #[derive(Args)]
@@ -28,6 +28,22 @@ enum TokenAction {
         #[arg(long, conflicts_with = "token")]
         stdin: bool,
     },
+    /// End all tokens of a user, of a client, or of everyone; who logs in again is let in.
+    RevokeAll(WhoseTokens),
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct WhoseTokens {
+    /// Those of the user of this login name
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Those of the client of this identifier
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
+    /// All there are
+    #[arg(long)]
+    everyone: bool,
 }
 
 /// Does it.
@@ -38,15 +54,29 @@ pub(super) async fn token(arguments: TokenArguments) -> Result<(), Failure> {
     let TokenArguments { action, connection } = arguments;
     let is_json = connection.json;
     let api = ManagementApi::new(connection.connection()?)?;
-    let TokenAction::Revoke { token, .. } = action;
-    let token = match token {
-        Some(token) => token,
-        None => input::next_line("token")?.expose().to_owned(),
+    let done = match action {
+        TokenAction::Revoke { token, .. } => {
+            let token = match token {
+                Some(token) => token,
+                None => input::next_line("token")?.expose().to_owned(),
+            };
+            api.order("tokens/revoke", &RevokeRequest { token }).await?;
+            // The server does not tell whether there was one.
+            "If the token was live, it is not any more."
+        }
+        TokenAction::RevokeAll(whose) => {
+            let user_id = match whose.user {
+                Some(name) => Some(user::find(&api, &name).await?.id),
+                None => None,
+            };
+            let request = RevokeAllRequest {
+                user_id,
+                client_id: whose.client,
+                everyone: whose.everyone.then_some(true),
+            };
+            api.order("tokens/revoke-all", &request).await?;
+            "All these tokens have ended."
+        }
     };
-    api.order("tokens/revoke", &RevokeRequest { token }).await?;
-    if is_json {
-        return output::print_json(&serde_json::json!({}));
-    }
-    // The server does not tell whether there was one.
-    output::print("If the token was live, it is not any more.")
+    output::print_done(done, is_json)
 }

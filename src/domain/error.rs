@@ -55,6 +55,12 @@ pub enum RecordError {
     /// A default scope is not among the allowed ones.
     #[error("a default scope is not among the client's scopes")]
     DefaultScope,
+    /// A public client has no secret.
+    #[error("a public client has no secret")]
+    PublicSecret,
+    /// A confidential client keeps one secret at least.
+    #[error("it is the only secret of its client")]
+    LastSecret,
     /// A grant type is unknown or not allowed to this type of client.
     #[error("a grant type is not supported for this type of client")]
     GrantType,

@@ -4,10 +4,12 @@
 
 pub mod attempt;
 pub mod client;
+pub mod client_secret;
 mod common_passwords;
 pub mod error;
 pub mod grant;
 pub mod network;
 pub mod scope;
+pub mod standing;
 pub mod token;
 pub mod user;

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::common_passwords;
 use super::error::RecordError;
+use super::standing::Standing;
 use super::token::RecordId;
 
 /// The longest username we look up or store, in bytes.
@@ -30,8 +31,20 @@ pub struct User {
     pub password_hash: Option<PasswordHash>,
     /// A disabled user cannot log in, refresh, or use a token.
     pub is_disabled: bool,
+    /// How often all of its tokens were ended.
+    pub sessions_ended: u64,
     /// When the record was made (for a taken-over record, what its identifier says).
     pub created_at: OffsetDateTime,
+}
+
+impl User {
+    /// Whether it may have tokens.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            is_disabled: self.is_disabled,
+            sessions_ended: self.sessions_ended,
+        }
+    }
 }
 
 /// A user to be stored, its parts already checked.

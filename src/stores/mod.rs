@@ -15,6 +15,7 @@ pub mod error;
 pub mod files;
 pub mod mongo;
 pub mod redis;
+pub mod users_and_clients;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,10 +24,12 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::domain::attempt::{AttemptOutcome, AttemptRequest, Reservation, Reserved};
-use crate::domain::client::{Client, ClientId};
+use crate::domain::client::ClientId;
+use crate::domain::standing::SessionsOf;
 use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord, TokenValue};
-use crate::domain::user::{NewUser, PasswordHash, User, UserId};
-use error::{InsertError, StoreError};
+use crate::domain::user::UserId;
+use error::StoreError;
+use users_and_clients::{ClientStore, UserStore};
 
 /// The truth, as one value to hand on.
 #[derive(Clone)]
@@ -41,57 +44,6 @@ pub struct Truth {
     pub attempts: Arc<dyn AttemptStore>,
     /// Secrets that all servers share.
     pub secrets: Arc<dyn SecretStore>,
-}
-
-/// Users: read at each login, since another server may change them at any moment.
-#[async_trait]
-pub trait UserStore: Send + Sync {
-    /// The user of this name, compared byte for byte.
-    async fn find_user(&self, username: &str) -> Result<Option<User>, StoreError>;
-
-    /// The users of these identifiers.
-    async fn find_users_by_id(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError>;
-
-    /// Stores a new user; at most one of any number of servers succeeds with a name.
-    async fn insert_user(&self, user: &NewUser) -> Result<User, InsertError>;
-
-    /// Puts a new hash of the same password in the place of `old`, if that is still there.
-    async fn replace_password_hash(
-        &self,
-        id: UserId,
-        old: &PasswordHash,
-        new: &PasswordHash,
-    ) -> Result<(), StoreError>;
-
-    /// Up to `limit` users by identifier, those after `after`.
-    async fn list_users(
-        &self,
-        after: Option<UserId>,
-        limit: usize,
-    ) -> Result<Vec<User>, StoreError>;
-
-    /// How many users there are, by the store's own cheap count.
-    async fn count_users(&self) -> Result<u64, StoreError>;
-}
-
-/// Clients.
-#[async_trait]
-pub trait ClientStore: Send + Sync {
-    /// The client of this identifier.
-    async fn find_client(&self, id: &ClientId) -> Result<Option<Client>, StoreError>;
-
-    /// Stores a new client.
-    async fn insert_client(&self, client: &Client) -> Result<(), InsertError>;
-
-    /// Up to `limit` clients by client identifier, those after `after`.
-    async fn list_clients(
-        &self,
-        after: Option<&ClientId>,
-        limit: usize,
-    ) -> Result<Vec<Client>, StoreError>;
-
-    /// How many clients there are, by the store's own cheap count.
-    async fn count_clients(&self) -> Result<u64, StoreError>;
 }
 
 /// A conditional write of one token record.
@@ -178,6 +130,14 @@ pub trait TokenStore: Send + Sync {
 
     /// All records of these families.
     async fn find_by_family(&self, families: &[FamilyId]) -> Result<Vec<TokenRecord>, StoreError>;
+
+    /// Up to `limit` records of a user, of a client or of all, by identifier, those after `after`.
+    async fn list_sessions(
+        &self,
+        of: &SessionsOf,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<TokenRecord>, StoreError>;
 
     /// Does each write whose condition holds, and tells for each whether it was done. A record
     /// that another write replaced right after may be told as not done.

@@ -20,6 +20,7 @@ mod readme;
 mod revocation;
 mod rows;
 mod sessions;
+mod sign_outs;
 mod stores;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,7 +7,8 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Client, Database};
 use redis::aio::MultiplexedConnection;
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use warp_sentinel::clock::Clock;
 use warp_sentinel::domain::client::{ClientId, ClientType};
@@ -16,7 +17,7 @@ use warp_sentinel::domain::token::{EndedToken, RecordId, TokenRecord, TokenValue
 use warp_sentinel::domain::user::UserId;
 use warp_sentinel::stores::TokenWrite;
 
-use crate::support::app::{AsConsole, TestApp, USER, answer, spawn_app_with};
+use crate::support::app::{AsConsole, FORM, TestApp, USER, answer, spawn_app_with};
 use crate::support::stores::stores;
 
 /// Live pairs beside those that are asked for: more than the two pages of one look through them.
@@ -62,6 +63,19 @@ const ASKED: [(&str, &str); 26] = [
     ("secrets", "_id"),
 ];
 
+/// What is asked besides when users and clients are changed, signed out and deleted.
+const ASKED_AT_AN_END: [(&str, &str); 9] = [
+    ("users", "_id disabled sessions_ended"),
+    ("clients", "client_id disabled sessions_ended"),
+    ("clients", "client_id client_secret_hashes"),
+    ("clients", "client_secrets.id client_id"),
+    ("tokens", "user_id _id"),
+    ("tokens", "client_id _id"),
+    ("tokens", "_id"),
+    ("ended_tokens", "expires unpublished"),
+    ("clients", "client_id"),
+];
+
 #[tokio::test]
 async fn each_query_of_each_request_is_an_index_look_up() {
     // A hash of fewer rounds than this is made anew at a login.
@@ -88,7 +102,10 @@ async fn each_query_of_each_request_is_an_index_look_up() {
         .remember_ends(&[unpublished])
         .await
         .unwrap();
-    let queries = queries_until_all_is_asked(&database).await;
+    // Looked for first is what live tokens must be there for.
+    queries_until_all_is_asked(&database, &ASKED).await;
+    end_sessions(&app).await;
+    let queries = queries_until_all_is_asked(&database, &ASKED_AT_AN_END).await;
     let faults: Vec<String> = queries.iter().filter_map(fault).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
@@ -218,6 +235,7 @@ async fn use_console(app: &TestApp) {
     }
     get("").await;
     get("/api/v1/actors").await;
+    get("/api/v1/users?username=user7").await;
     let user = json!({ "username": "new", "password": "a good password" });
     let client = json!({ "client_type": "public" });
     for (list, body, status) in [
@@ -231,6 +249,56 @@ async fn use_console(app: &TestApp) {
     }
 }
 
+/// Disables, signs out and deletes users and clients that have tokens.
+async fn end_sessions(app: &TestApp) {
+    let order = async |method: Method, path: &str, body: Value| {
+        let url = format!("{}/oauth/management/api/v1/{path}", app.url);
+        let request = app.http.request(method.clone(), url);
+        let answer = answer(request.with_console_credentials().json(&body)).await;
+        assert!(
+            answer.status.is_success(),
+            "{method} {path}: {}",
+            answer.body
+        );
+        answer
+    };
+    let id = async |name: &str| {
+        let user = app.truth.users.find_user(name).await.unwrap();
+        user.unwrap().id.to_string()
+    };
+    let disable = json!({ "disabled": true });
+    let user = id("user5").await;
+    order(Method::PATCH, &format!("users/{user}"), disable.clone()).await;
+    let of_user = json!({ "user_id": id("user6").await });
+    order(Method::POST, "tokens/revoke-all", of_user).await;
+    order(Method::DELETE, &format!("users/{user}"), json!({})).await;
+    let (client, secret) = app.add_client(ClientType::Confidential).await;
+    let login = format!(
+        "grant_type=password&username=user7&password={}",
+        "pass+word+1"
+    );
+    let request = app.post("/oauth/token").basic_auth(&client, Some(secret));
+    let granted = answer(request.header("content-type", FORM).body(login)).await;
+    assert_eq!(granted.status, 200, "{}", granted.body);
+    let client = format!("clients/{client}");
+    let rotated = order(Method::POST, &format!("{client}/secrets"), json!({})).await;
+    let rotated = rotated.json()["id"].as_str().unwrap().to_owned();
+    order(
+        Method::DELETE,
+        &format!("{client}/secrets/{rotated}"),
+        json!({}),
+    )
+    .await;
+    order(Method::PATCH, &client, disable).await;
+    order(Method::DELETE, &client, json!({})).await;
+    order(
+        Method::POST,
+        "tokens/revoke-all",
+        json!({ "everyone": true }),
+    )
+    .await;
+}
+
 /// A connection of another program to the app's Redis.
 async fn link(app: &TestApp) -> MultiplexedConnection {
     let client = redis::Client::open(app.redis_url.as_str()).unwrap();
@@ -238,7 +306,7 @@ async fn link(app: &TestApp) -> MultiplexedConnection {
 }
 
 /// What was written down, once all that is expected was. Some of it the server asks by itself.
-async fn queries_until_all_is_asked(database: &Database) -> Vec<Document> {
+async fn queries_until_all_is_asked(database: &Database, asked: &[(&str, &str)]) -> Vec<Document> {
     let started = Instant::now();
     loop {
         let profile = database.collection::<Document>("system.profile");
@@ -253,7 +321,7 @@ async fn queries_until_all_is_asked(database: &Database) -> Vec<Document> {
             };
             !queries.iter().any(is_it)
         };
-        let missing: Vec<_> = ASKED.iter().filter(is_missing).collect();
+        let missing: Vec<_> = asked.iter().filter(is_missing).collect();
         if missing.is_empty() {
             return queries;
         }
@@ -300,7 +368,14 @@ fn fault(entry: &Document) -> Option<String> {
     let wanted = number("nreturned") + number("nMatched") + number("ndeleted");
     let examined = number("docsExamined");
     let keys = number("keysExamined");
-    let is_narrow = examined <= wanted + SPARE && keys <= 2 * wanted + SPARE_KEYS;
+    // The pairs of a login are looked for by its name, and by their own as Flask-Sentinel has them:
+    // the first of a login is found by both.
+    let looks = if fields_of(entry) == "family|_id family" {
+        2
+    } else {
+        1
+    };
+    let is_narrow = examined <= looks * wanted + SPARE && keys <= 2 * wanted + SPARE_KEYS;
     let is_fine = !plan.contains("COLLSCAN") && is_narrow;
     let command = entry.get_document("command").unwrap();
     let told = format!("{plan}: {examined} by {keys} keys for {wanted}: {command}");

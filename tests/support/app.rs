@@ -13,6 +13,7 @@ use warp_sentinel::Sentinel;
 use warp_sentinel::clock::Clock;
 use warp_sentinel::crypto::random;
 use warp_sentinel::domain::client::{Client as StoredClient, ClientRegistration, ClientType};
+use warp_sentinel::domain::client_secret::StoredSecret;
 use warp_sentinel::domain::scope::Scope;
 use warp_sentinel::domain::user::{HashOrigin, NewUser, PasswordHash, User};
 use warp_sentinel::sentinel::error::RunError;
@@ -433,11 +434,12 @@ async fn add_client(
         default_scope: Scope::parse("read").unwrap(),
         policy: registration.policy,
         secrets: if client_type == ClientType::Confidential {
-            vec![hash]
+            vec![StoredSecret::of_list(hash, 0, Clock::default().now())]
         } else {
             Vec::new()
         },
         is_disabled: false,
+        sessions_ended: 0,
         created_at: Clock::default().now(),
     };
     change(&mut client);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Error, RequestBuilder};
+use reqwest::{Client, Error, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -233,8 +233,19 @@ impl Api {
     }
 
     async fn manage(&self, path: &str, body: &Value) -> Result<Answer, Error> {
+        self.order(Method::POST, path, body).await
+    }
+
+    /// Asks the management API.
+    pub(crate) async fn order(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Answer, Error> {
         let url = self.url(&format!("/management/api/v1/{path}"));
-        answered(self.http.post(url).with_console_credentials().json(body)).await
+        let request = self.http.request(method, url);
+        answered(request.with_console_credentials().json(body)).await
     }
 
     fn url(&self, path: &str) -> String {

@@ -21,6 +21,9 @@ pub enum ManagementError {
     /// Too many logins have failed; this one was not looked at.
     #[error(transparent)]
     Throttled(#[from] Throttled),
+    /// There is no such record.
+    #[error("there is no such record")]
+    NotFound,
     /// Too much waits; nothing was begun.
     #[error("too many requests wait")]
     Overloaded,

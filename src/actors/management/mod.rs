@@ -3,9 +3,11 @@
 //! token issuer. Deadline: five seconds. When it dies, callers get
 //! [`ManagementError::Unavailable`] at once, and credentials found good before are looked at anew.
 
+pub mod administration;
 pub mod error;
 
 mod actor;
+mod client_secrets;
 
 use std::time::Duration;
 
@@ -250,11 +252,9 @@ impl Management {
             allowed_scope: registration.allowed_scope,
             default_scope: registration.default_scope,
             policy: registration.policy,
-            secrets: secret
-                .iter()
-                .map(|s| secret::hash_client_secret(s.expose()))
-                .collect(),
+            secrets: secret.iter().map(|own| self.new_secret(own)).collect(),
             is_disabled: false,
+            sessions_ended: 0,
             created_at: self.clock.now(),
         };
         self.registry.add_client(client.clone()).await?;

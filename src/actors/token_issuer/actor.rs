@@ -25,6 +25,7 @@ impl Kind for TokenIssuerMessage {
             Self::Job(Job::Rotate(_)) => "rotate",
             Self::Job(Job::Revoke(_)) => "revoke",
             Self::Job(Job::Inspect(_)) => "inspect",
+            Self::Job(Job::EndFamilies(_)) => "end_families",
             Self::Landed(_) => "landed",
             Self::Settled(_) => "settled",
         }

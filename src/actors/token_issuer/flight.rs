@@ -6,16 +6,14 @@
 //! there now. What is to be refused or told as done because it was not found is looked up once more,
 //! after the truth has confirmed that it is not behind.
 
-use futures_util::future::{self, join_all};
+use futures_util::future;
 use time::OffsetDateTime;
 
 use super::IssueError;
 use super::found::Found;
-use super::job::{Job, Outcome, unfinished};
+use super::job::{Job, unfinished};
 use super::plan::{Decider, Plan};
-use super::request::IssuedTokens;
-use super::settlement::{Settlement, Unsettled};
-use super::step::Step;
+use super::settlement::Settlement;
 use crate::actors::token_cache::TokenCache;
 use crate::clock::Clock;
 use crate::domain::token::{EndedToken, TokenValue};
@@ -151,13 +149,20 @@ impl Flight {
         let lost: Vec<Plan> = lost.into_iter().map(|(plan, _)| plan).collect();
         // A write that is told as not done may have been done and replaced by another since.
         self.forget_ended(&lost).await;
-        self.publish(done.into_iter().map(|(plan, _)| plan).collect(), settlement)
-            .await;
+        let done = done.into_iter().map(|(plan, _)| plan).collect();
+        let outdated = self.publish(done, settlement).await;
+        if !outdated.is_empty() {
+            self.take_back(outdated, now, settlement).await;
+        }
         lost.into_iter().map(|plan| plan.job).collect()
     }
 
     // Remembers the ends, then writes. Tells for each plan whether all of its writes were done.
-    async fn write(&self, plans: &[Plan], now: OffsetDateTime) -> Result<Vec<bool>, StoreError> {
+    pub(super) async fn write(
+        &self,
+        plans: &[Plan],
+        now: OffsetDateTime,
+    ) -> Result<Vec<bool>, StoreError> {
         let ends: Vec<EndedToken> = plans
             .iter()
             .flat_map(|plan| plan.step.ended())
@@ -182,69 +187,13 @@ impl Flight {
         Ok(writes.into_iter().map(all_done).collect())
     }
 
-    // Brings the fast copy up to date with what was written, then answers.
-    async fn publish(&self, plans: Vec<Plan>, settlement: &mut Settlement) {
-        let changes = plans.iter().map(|plan| plan.step.publication()).collect();
-        let published = self.caches.publish(changes).await;
-        self.put_back_repeated(&plans).await;
-        let new: Vec<TokenValue> = plans
-            .iter()
-            .filter_map(|plan| plan.step.told())
-            .map(|record| record.access_token.clone())
-            .collect();
-        if self.caches.has_redis() {
-            self.withdraw_ended(new).await;
-        }
-        let now = self.clock.now();
-        for (plan, published) in plans.into_iter().zip(published) {
-            let published = published.map_err(IssueError::from);
-            let published = published.and_then(|()| self.check_published(&plan));
-            let unsettled = Unsettled::of(&plan, published.is_ok());
-            let is_taken = plan.job.answer(match plan.step {
-                Step::Refuse(error) => Err(error.into()),
-                Step::Tell(grant) => Ok(Outcome::Inspected(grant)),
-                Step::Repeat(pair) => Ok(Outcome::Issued(IssuedTokens::of(&pair.record, now))),
-                // The truth has the pair. Redis is brought up to date before it is trusted again.
-                Step::Put(put) => {
-                    let issued = IssuedTokens::of(&put.record, put.record.issued_at);
-                    Ok(Outcome::Issued(issued))
-                }
-                // Who is refused is so whatever Redis did: the truth has the end.
-                Step::End { answer, .. } => match answer {
-                    Err(refused) => Err(IssueError::Rejected(refused)),
-                    Ok(()) => published.map(|()| Outcome::Ended),
-                },
-            });
-            settlement.add(unsettled, is_taken);
-        }
-    }
-
-    // A pair whose answer was lost may be missing in Redis, too.
-    async fn put_back_repeated(&self, plans: &[Plan]) {
-        let repeated = plans.iter().filter_map(|plan| match &plan.step {
-            Step::Repeat(pair) => Some(&pair.record.access_token),
-            Step::Refuse(_) | Step::Tell(_) | Step::Put(_) | Step::End { .. } => None,
-        });
-        join_all(repeated.map(|token| self.caches.put_back(token))).await;
-    }
-
-    // A Redis that is not trusted may have any access token of a family that is gone.
-    fn check_published(&self, plan: &Plan) -> Result<(), IssueError> {
-        match &plan.step {
-            Step::End { ended, .. } if ended.is_empty() && !self.caches.is_connected() => {
-                Err(unfinished())
-            }
-            _ => Ok(()),
-        }
-    }
-
     // Without the truth nothing can be revoked. But Redis can go without the tokens, so that nobody
     // is let in who reads it alone; the truth puts them back if nobody asks for the end again.
     async fn withdraw_revoked(&self, jobs: &[Job]) {
         let revoked = jobs.iter().filter_map(|job| match job {
             // A stranger's cannot be told from the owner's here; the truth puts back what lives.
             Job::Revoke(call) => Some(call.request.token.clone()),
-            Job::Issue(_) | Job::Rotate(_) | Job::Inspect(_) => None,
+            Job::Issue(_) | Job::Rotate(_) | Job::Inspect(_) | Job::EndFamilies(_) => None,
         });
         let revoked: Vec<TokenValue> = revoked.collect();
         if !revoked.is_empty() {
@@ -254,36 +203,16 @@ impl Flight {
 
     // After a write of unknown outcome the fast copy goes without the tokens that it may have ended:
     // if they live, the truth puts them back.
-    async fn forget_ended(&self, plans: &[Plan]) {
+    pub(super) async fn forget_ended(&self, plans: &[Plan]) {
         let ended = plans.iter().flat_map(|plan| plan.step.ended());
         let delete: Vec<TokenValue> = ended.map(|record| record.access_token.clone()).collect();
         if !delete.is_empty() {
             let _replayed_later = self.caches.withdraw(delete).await;
         }
     }
-
-    // Between our write to the truth and the one to Redis, another server may have ended the new
-    // pair: then our key in Redis would outlive it. Done before the answer: a client that has one may
-    // count on Redis to know its token, though the truth fails right after.
-    async fn withdraw_ended(&self, new: Vec<TokenValue>) {
-        if new.is_empty() {
-            return;
-        }
-        let delete: Vec<TokenValue> = match self.truth.tokens.find_present(&new).await {
-            Ok(present) => {
-                let is_gone = |token: &TokenValue| !present.contains(token);
-                new.into_iter().filter(is_gone).collect()
-            }
-            // Not knowing, the fast copy goes without them; the truth will put them back.
-            Err(_) => new,
-        };
-        if !delete.is_empty() {
-            let _replayed_later = self.caches.withdraw(delete).await;
-        }
-    }
 }
 
-fn answer_all(jobs: impl IntoIterator<Item = Job>, error: &IssueError) {
+pub(super) fn answer_all(jobs: impl IntoIterator<Item = Job>, error: &IssueError) {
     for job in jobs {
         let _whether_or_not_taken = job.answer(Err(error.clone()));
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::job::Job;
 use crate::domain::client::ClientId;
+use crate::domain::standing::Standing;
 use crate::domain::token::{EndedToken, FamilyId, GrantUser, TokenRecord, TokenValue};
 use crate::domain::user::UserId;
 use crate::stores::Truth;
@@ -19,7 +20,10 @@ pub(super) struct Found {
     pub(super) families: HashMap<FamilyId, Vec<TokenRecord>>,
     /// Access tokens of families that are gone, which Redis may have yet.
     unpublished: HashMap<FamilyId, Vec<TokenValue>>,
-    pub(super) users: HashMap<UserId, GrantUser>,
+    /// Those of refresh tokens that are enabled, and how often their tokens were ended.
+    pub(super) users: HashMap<UserId, (GrantUser, u64)>,
+    /// Those that ask for tokens.
+    pub(super) clients: HashMap<ClientId, Standing>,
 }
 
 /// What is to be looked up.
@@ -28,6 +32,8 @@ struct Wanted {
     sessions: Vec<(ClientId, UserId)>,
     refresh_tokens: Vec<TokenValue>,
     access_tokens: Vec<TokenValue>,
+    families: Vec<FamilyId>,
+    clients: HashSet<ClientId>,
 }
 
 impl Wanted {
@@ -35,16 +41,21 @@ impl Wanted {
         let mut wanted = Self::default();
         for job in jobs {
             match job {
-                Job::Issue(call) => wanted.sessions.extend(call.request.session()),
+                Job::Issue(call) => {
+                    wanted.sessions.extend(call.request.session());
+                    wanted.clients.insert(call.request.client_id.clone());
+                }
                 Job::Rotate(call) => {
-                    let token = call.request.request.refresh_token.clone();
-                    wanted.refresh_tokens.push(token);
+                    let request = &call.request.request;
+                    wanted.refresh_tokens.push(request.refresh_token.clone());
+                    wanted.clients.insert(request.client_id.clone());
                 }
                 Job::Inspect(call) => wanted.refresh_tokens.push(call.request.clone()),
                 Job::Revoke(call) => {
                     wanted.access_tokens.push(call.request.token.clone());
                     wanted.refresh_tokens.push(call.request.token.clone());
                 }
+                Job::EndFamilies(call) => wanted.families.extend(&call.request),
             }
         }
         wanted
@@ -59,11 +70,16 @@ impl Found {
             sessions,
             refresh_tokens,
             access_tokens,
+            families,
+            clients,
         } = Wanted::of(jobs);
-        let (by_session, by_refresh, by_access) = futures_util::try_join!(
+        let clients: Vec<ClientId> = clients.into_iter().collect();
+        // Who authenticated a client may have read it a second ago.
+        let (by_session, by_refresh, by_access, standings) = futures_util::try_join!(
             tokens.find_by_session(&sessions),
             tokens.find_by_refresh_token(&refresh_tokens),
             tokens.find_by_access_token(&access_tokens),
+            truth.clients.find_client_standings(&clients),
         )?;
         let by_refresh = present(refresh_tokens.iter().cloned(), by_refresh);
         let has_ended = |token: &TokenValue| {
@@ -76,7 +92,7 @@ impl Found {
         let ends = present(ended, ends);
         let (users, families) = futures_util::try_join!(
             read_users(truth, by_refresh.values()),
-            read_families(truth, &ends, &by_refresh),
+            read_families(truth, families, &ends, &by_refresh),
         )?;
         Ok(Self {
             sessions: present(sessions, by_session),
@@ -86,6 +102,7 @@ impl Found {
             families,
             unpublished: HashMap::new(),
             users,
+            clients: present(clients, standings),
         })
     }
 
@@ -113,25 +130,21 @@ impl Found {
 async fn read_users(
     truth: &Truth,
     records: impl Iterator<Item = &TokenRecord> + Send,
-) -> Result<HashMap<UserId, GrantUser>, StoreError> {
+) -> Result<HashMap<UserId, (GrantUser, u64)>, StoreError> {
     let ids: Vec<UserId> = records.filter_map(|record| record.user_id).collect();
     let users = truth.users.find_users_by_id(&ids).await?;
     let enabled = users.into_iter().flatten().filter(|user| !user.is_disabled);
     let named = enabled.map(|user| {
-        (
-            user.id,
-            GrantUser {
-                id: user.id,
-                username: user.username,
-            },
-        )
+        let (id, username) = (user.id, user.username);
+        (id, (GrantUser { id, username }, user.sessions_ended))
     });
     Ok(named.collect())
 }
 
-// The families that a spent refresh token may end.
+// The families that are to be ended, and those that a spent refresh token may end.
 async fn read_families(
     truth: &Truth,
+    wanted: Vec<FamilyId>,
     ends: &HashMap<TokenValue, EndedToken>,
     by_refresh: &HashMap<TokenValue, TokenRecord>,
 ) -> Result<HashMap<FamilyId, Vec<TokenRecord>>, StoreError> {
@@ -142,7 +155,8 @@ async fn read_families(
         .iter()
         .filter(is_spent)
         .map(|(_, record)| record.family);
-    let families: HashSet<FamilyId> = ends.values().map(|end| end.family).chain(spent).collect();
+    let of_ends = ends.values().map(|end| end.family);
+    let families: HashSet<FamilyId> = of_ends.chain(spent).chain(wanted).collect();
     let families: Vec<FamilyId> = families.into_iter().collect();
     let mut found: HashMap<FamilyId, Vec<TokenRecord>> = HashMap::new();
     for record in truth.tokens.find_by_family(&families).await? {

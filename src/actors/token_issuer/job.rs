@@ -9,7 +9,7 @@ use crate::domain::client::ClientId;
 use crate::domain::client::policy::Sessions;
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
 use crate::domain::scope::Scope;
-use crate::domain::token::{GrantUser, TokenValue};
+use crate::domain::token::{FamilyId, GrantUser, TokenValue};
 use crate::domain::user::UserId;
 use crate::stores::error::StoreError;
 
@@ -18,6 +18,8 @@ pub(super) struct Issue {
     pub(super) client_id: ClientId,
     /// Who logged in; `None` where the client asks for itself.
     pub(super) user: Option<GrantUser>,
+    /// How often the user's tokens had been ended when its password was read.
+    pub(super) sessions_ended: Option<u64>,
     pub(super) scope: Scope,
     /// Whether a refresh token goes with the access token.
     pub(super) is_refreshable: bool,
@@ -53,10 +55,12 @@ type Asked<Q, A> = Call<Q, Result<A, IssueError>>;
 
 /// One thing to do, and who asked for it.
 pub(super) enum Job {
-    Issue(Asked<Issue, IssuedTokens>),
+    Issue(Asked<Box<Issue>, IssuedTokens>),
     Rotate(Asked<Rotate, IssuedTokens>),
     Revoke(Asked<Revoke, ()>),
     Inspect(Asked<TokenValue, Option<RefreshGrant>>),
+    /// Ends all pairs of these logins.
+    EndFamilies(Asked<Vec<FamilyId>, ()>),
 }
 
 /// What a job that was carried out came to.
@@ -74,6 +78,7 @@ impl Job {
             Self::Rotate(call) => call.is_stale(),
             Self::Revoke(call) => call.is_stale(),
             Self::Inspect(call) => call.is_stale(),
+            Self::EndFamilies(call) => call.is_stale(),
         }
     }
 
@@ -84,6 +89,7 @@ impl Job {
             Self::Rotate(call) => call.answer(answer.and_then(Outcome::issued)),
             Self::Revoke(call) => call.answer(answer.map(drop)),
             Self::Inspect(call) => call.answer(answer.and_then(Outcome::inspected)),
+            Self::EndFamilies(call) => call.answer(answer.map(drop)),
         }
     }
 }

@@ -12,7 +12,10 @@ mod found;
 mod job;
 mod password_grant;
 mod plan;
+mod publish;
+mod sessions;
 mod settlement;
+mod standing;
 mod step;
 
 use std::sync::Arc;
@@ -56,6 +59,7 @@ pub struct TokenIssuer {
     passwords: PasswordPool,
     policy: TokenPolicy,
     throttle: Throttle,
+    flight: Flight,
 }
 
 impl TokenIssuer {
@@ -74,7 +78,7 @@ impl TokenIssuer {
         };
         let child = Child::new(
             "token_issuer",
-            (TokenIssuerActor, flight),
+            (TokenIssuerActor, flight.clone()),
             (&handle, published),
         );
         (
@@ -87,6 +91,7 @@ impl TokenIssuer {
                 passwords,
                 policy,
                 throttle,
+                flight,
             },
             child,
         )
@@ -165,16 +170,24 @@ impl TokenIssuer {
         }
     }
 
-    fn issue_to(&self, client: &Client, user: Option<GrantUser>, scope: Scope) -> Issue {
+    // The user is who logged in, and how often the tokens of that user had been ended before.
+    fn issue_to(
+        &self,
+        client: &Client,
+        user: Option<(GrantUser, u64)>,
+        scope: Scope,
+    ) -> Box<Issue> {
+        let (user, sessions_ended) = user.unzip();
         let refreshes = client.check_grant_type(GrantType::RefreshToken).is_ok();
-        Issue {
+        Box::new(Issue {
             client_id: client.id.clone(),
             is_refreshable: user.is_some() && refreshes,
             user,
+            sessions_ended,
             scope,
             sessions: client.policy.sessions,
             policy: self.policy.of_client(&client.policy),
-        }
+        })
     }
 
     /// Ends a token and its pair: in the truth, in Redis and in the local copy. An unknown token
@@ -244,11 +257,27 @@ impl TokenIssuer {
         if secret.is_some() {
             self.throttle.check_client(network)?;
         }
-        let found = self.registry.find_client(&credentials.client_id).await?;
-        let Some(client) = found.filter(|client| client.authenticate(secret).is_ok()) else {
-            self.throttle.count_client_failure(network).await?;
+        let id = &credentials.client_id;
+        let mut found = self.registry.find_client(id).await?;
+        let is_refused = |client: &Arc<Client>| client.authenticate(secret).is_err();
+        if found.as_ref().is_some_and(is_refused) {
+            // It may have been enabled, or been given a secret, since it was read.
+            found = self.registry.find_client_anew(id).await?;
+        }
+        let authenticated = found.and_then(|client| {
+            let used = client.authenticate(secret).ok()?;
+            Some((client, used))
+        });
+        let Some((client, used)) = authenticated else {
+            if secret.is_some() {
+                self.throttle.count_client_failure(network).await?;
+            }
             return Err(GrantError::InvalidClient.into());
         };
+        if let Some(secret) = used {
+            let now = self.flight.clock.now();
+            self.registry.note_secret_use(&client.id, secret, now);
+        }
         Ok(client)
     }
 

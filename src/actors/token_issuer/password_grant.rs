@@ -34,6 +34,7 @@ impl TokenIssuer {
             .passwords
             .verify(request.password.clone(), hash.clone(), requester)
             .await?;
+        let sessions_ended = user.as_ref().map_or(0, |user| user.sessions_ended);
         let user = match password::decide(user, is_match) {
             Ok(user) => user,
             Err(error) => {
@@ -43,7 +44,7 @@ impl TokenIssuer {
         };
         attempt.succeeded();
         let id = user.id;
-        let issue = self.issue_to(client, Some(user), scope);
+        let issue = self.issue_to(client, Some((user, sessions_ended)), scope);
         let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
         let issued = self.logins.ask(issue, within(DEADLINE), message).await??;
         if let Some(weak) = hash.filter(|hash| self.passwords.is_weak(hash)) {

@@ -5,8 +5,9 @@ use time::OffsetDateTime;
 use super::found::Found;
 use super::job::{Issue, Job, Revoke, Rotate};
 use super::request::RefreshGrant;
-use super::step::Step;
+use super::step::{Basis, Step};
 use crate::crypto::random;
+use crate::domain::client::ClientId;
 use crate::domain::error::GrantError;
 use crate::domain::grant::refresh_token::{self, Decision, RefreshTokenRequest};
 use crate::domain::scope::Scope;
@@ -27,19 +28,27 @@ impl Decider {
     /// The plan for a job.
     pub(super) fn plan(&self, job: Job, found: &Found) -> Plan {
         let step = match &job {
-            Job::Issue(call) => self.issue(&call.request, found),
+            Job::Issue(call) => {
+                let decided = self.issue(&call.request, found);
+                decided.unwrap_or_else(Step::Refuse)
+            }
             Job::Rotate(call) => {
                 let decided = self.rotate(&call.request, found);
                 decided.unwrap_or_else(Step::Refuse)
             }
             Job::Inspect(call) => Step::Tell(self.inspect(&call.request, found)),
             Job::Revoke(call) => revoke(&call.request, found).unwrap_or_else(Step::Refuse),
+            Job::EndFamilies(call) => end_families(&call.request, found),
         };
         Plan { job, step }
     }
 
-    fn issue(&self, issue: &Issue, found: &Found) -> Step {
+    fn issue(&self, issue: &Issue, found: &Found) -> Result<Step, GrantError> {
         let (now, policy) = (self.now, issue.policy);
+        let basis = Basis {
+            user: issue.sessions_ended,
+            client: client_of(&issue.client_id, found)?,
+        };
         let only = issue.session();
         let replaced = only
             .as_ref()
@@ -66,11 +75,13 @@ impl Decider {
                 .as_ref()
                 .map(|replaced| replaced.access_token.clone()),
         };
-        Step::put(record, issue.user.clone(), replaced)
+        let user = issue.user.clone();
+        Ok(Step::put(record, (user, basis), replaced))
     }
 
     fn rotate(&self, rotate: &Rotate, found: &Found) -> Result<Step, GrantError> {
         let request = &rotate.request;
+        let client = client_of(&request.client_id, found)?;
         let Some(record) = found.by_refresh.get(&request.refresh_token) else {
             let end = found
                 .ends
@@ -83,15 +94,20 @@ impl Decider {
         let decision = refresh_token::decide(request, record, is_answered, self.now)?;
         let user = || {
             let user = record.user_id.and_then(|id| found.users.get(&id));
-            user.cloned().ok_or(GrantError::InvalidGrant)
+            let (user, sessions_ended) = user.cloned().ok_or(GrantError::InvalidGrant)?;
+            let basis = Basis {
+                user: Some(sessions_ended),
+                client,
+            };
+            Ok::<_, GrantError>((Some(user), basis))
         };
         Ok(match decision {
             Decision::EndFamily => end_family(record.family, request, found),
             Decision::Rotate(scope) => {
                 let rotated = self.rotated(record, scope, rotate);
-                Step::put(rotated, Some(user()?), Some(record.clone()))
+                Step::put(rotated, user()?, Some(record.clone()))
             }
-            Decision::Repeat => Step::repeat(record.clone(), Some(user()?)),
+            Decision::Repeat => Step::repeat(record.clone(), user()?),
         })
     }
 
@@ -100,7 +116,7 @@ impl Decider {
         let record = found.by_refresh.get(token)?;
         let is_live = record.refresh_token.as_ref() == Some(token)
             && record.refresh_expires_at.is_none_or(|end| end > self.now);
-        let user = record.user_id.and_then(|id| found.users.get(&id))?;
+        let (user, _) = record.user_id.and_then(|id| found.users.get(&id))?;
         is_live.then(|| RefreshGrant {
             user: user.clone(),
             client_id: record.client_id.clone(),
@@ -134,6 +150,25 @@ impl Decider {
     }
 }
 
+// How often the client's tokens had been ended before anything is written for it.
+fn client_of(id: &ClientId, found: &Found) -> Result<u64, GrantError> {
+    let enabled = found.clients.get(id).filter(|client| !client.is_disabled);
+    let standing = enabled.ok_or(GrantError::InvalidClient)?;
+    Ok(standing.sessions_ended)
+}
+
+// All that descends from these logins, rotated in between or not.
+fn end_families(families: &[FamilyId], found: &Found) -> Step {
+    let of_families = families.iter().filter_map(|id| found.families.get(id));
+    let unpublished = families.iter().flat_map(|id| found.unpublished_of(*id));
+    Step::End {
+        ended: of_families.flatten().cloned().collect(),
+        token: None,
+        unpublished: unpublished.collect(),
+        answer: Ok(()),
+    }
+}
+
 // A refresh token that another client presents tells nothing of its own client's.
 fn end_family(family: FamilyId, request: &RefreshTokenRequest, found: &Found) -> Step {
     let mut ended = found.families.get(&family).cloned().unwrap_or_default();
@@ -147,7 +182,7 @@ fn end_family(family: FamilyId, request: &RefreshTokenRequest, found: &Found) ->
     let token = request.refresh_token.clone();
     Step::End {
         ended,
-        token,
+        token: Some(token),
         unpublished: found.unpublished_of(family),
         answer: Err(GrantError::InvalidGrant),
     }
@@ -180,7 +215,7 @@ fn revoke(revoke: &Revoke, found: &Found) -> Result<Step, GrantError> {
     let token = owed.map_or(token, |end| &end.access_token).clone();
     Ok(Step::End {
         ended,
-        token,
+        token: Some(token),
         unpublished: family.map_or(Vec::new(), |family| found.unpublished_of(family)),
         answer: Ok(()),
     })

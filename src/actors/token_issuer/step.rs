@@ -21,7 +21,7 @@ pub(super) enum Step {
     /// another server ended before without being able to tell Redis.
     End {
         ended: Vec<TokenRecord>,
-        token: TokenValue,
+        token: Option<TokenValue>,
         unpublished: Vec<TokenValue>,
         answer: Result<(), GrantError>,
     },
@@ -30,31 +30,53 @@ pub(super) enum Step {
 /// A pair to be written, in the place of another or not.
 pub(super) struct Put {
     pub(super) record: TokenRecord,
+    pub(super) basis: Basis,
     user: Option<GrantUser>,
     replaced: Option<TokenRecord>,
+}
+
+/// What a pair is written on: how often the tokens of its user and of its client had been ended when
+/// they were read for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Basis {
+    /// `None` for a token that a client gets for itself.
+    pub(super) user: Option<u64>,
+    pub(super) client: u64,
 }
 
 impl Step {
     /// Writes a pair.
     pub(super) fn put(
         record: TokenRecord,
-        user: Option<GrantUser>,
+        (user, basis): (Option<GrantUser>, Basis),
         replaced: Option<TokenRecord>,
     ) -> Self {
         Self::Put(Box::new(Put {
             record,
+            basis,
             user,
             replaced,
         }))
     }
 
     /// Tells of a pair once more.
-    pub(super) fn repeat(record: TokenRecord, user: Option<GrantUser>) -> Self {
+    pub(super) fn repeat(record: TokenRecord, (user, basis): (Option<GrantUser>, Basis)) -> Self {
         Self::Repeat(Box::new(Put {
             record,
+            basis,
             user,
             replaced: None,
         }))
+    }
+
+    /// Ends a pair that was just written, since what it was written on does not hold any more.
+    pub(super) fn take_back(record: TokenRecord, refusal: GrantError) -> Self {
+        Self::End {
+            ended: vec![record],
+            token: None,
+            unpublished: Vec::new(),
+            answer: Err(refusal),
+        }
     }
 
     /// Whether something is refused or told as done because it was not found: nothing is written,
@@ -67,13 +89,18 @@ impl Step {
         }
     }
 
+    /// The record of a new pair.
+    pub(super) fn new_record(&self) -> Option<&TokenRecord> {
+        match self {
+            Self::Put(put) => Some(&put.record),
+            Self::Refuse(_) | Self::Tell(_) | Self::Repeat(_) | Self::End { .. } => None,
+        }
+    }
+
     /// The record that the fast copy is told of. A token without a user never is: a program that
     /// reads Redis would take its bearer for one.
     pub(super) fn told(&self) -> Option<&TokenRecord> {
-        match self {
-            Self::Put(put) => put.user.is_some().then_some(&put.record),
-            Self::Refuse(_) | Self::Tell(_) | Self::Repeat(_) | Self::End { .. } => None,
-        }
+        self.new_record().filter(|record| record.user_id.is_some())
     }
 
     /// The records that it ends.
@@ -123,7 +150,7 @@ impl Step {
                 ..
             } => {
                 let mut delete: Vec<TokenValue> = ended.iter().flat_map(dead_with).collect();
-                for token in unpublished.iter().chain([token]) {
+                for token in unpublished.iter().chain(token) {
                     if !delete.contains(token) {
                         delete.push(token.clone());
                     }

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::job::{Job, Lane};
+use super::secrets::{SecretUse, note_all};
 use crate::actors::batch::{Batch, Landed, launch};
 use crate::actors::supervisor::surrounded::Kind;
 use crate::stores::Truth;
@@ -12,11 +13,16 @@ use crate::stores::Truth;
 /// never keeps refreshes and revocations waiting for one.
 const LOGINS_PER_FLIGHT: usize = 32;
 
+/// Most uses of secrets that are noted at a time.
+const USES_PER_FLIGHT: usize = 8;
+
 pub(super) enum UserRegistryMessage {
     Job(Box<Job>),
     Landed(Landed<()>),
     KnownLanded(Landed<()>),
     PagesLanded(Landed<()>),
+    SecretUsed(SecretUse),
+    UsesLanded(Landed<()>),
 }
 
 impl Kind for UserRegistryMessage {
@@ -26,6 +32,8 @@ impl Kind for UserRegistryMessage {
             Self::Landed(_) => "landed",
             Self::KnownLanded(_) => "known_landed",
             Self::PagesLanded(_) => "pages_landed",
+            Self::SecretUsed(_) => "secret_used",
+            Self::UsesLanded(_) => "uses_landed",
         }
     }
 }
@@ -40,6 +48,8 @@ pub(super) struct State {
     known: Batch<Job>,
     /// Pages for the console may take long; nobody's login waits for them.
     pages: Batch<Job>,
+    /// What nobody waits for.
+    uses: Batch<SecretUse>,
 }
 
 impl Actor for UserRegistryActor {
@@ -57,6 +67,7 @@ impl Actor for UserRegistryActor {
             jobs: Batch::new(),
             known: Batch::new(),
             pages: Batch::new(),
+            uses: Batch::new(),
         })
     }
 
@@ -71,6 +82,8 @@ impl Actor for UserRegistryActor {
             UserRegistryMessage::Landed(landed) => state.jobs.land(landed)?,
             UserRegistryMessage::KnownLanded(landed) => state.known.land(landed)?,
             UserRegistryMessage::PagesLanded(landed) => state.pages.land(landed)?,
+            UserRegistryMessage::SecretUsed(used) => state.uses.push(used),
+            UserRegistryMessage::UsesLanded(landed) => state.uses.land(landed)?,
         }
         state.take_off(&myself);
         Ok(())
@@ -98,6 +111,10 @@ impl State {
         if let Some(pages) = self.pages.take_off(usize::MAX) {
             let flight = run_all(self.truth.clone(), pages);
             launch(myself.clone(), flight, UserRegistryMessage::PagesLanded);
+        }
+        if let Some(uses) = self.uses.take_off(USES_PER_FLIGHT) {
+            let flight = note_all(self.truth.clone(), uses);
+            launch(myself.clone(), flight, UserRegistryMessage::UsesLanded);
         }
     }
 }

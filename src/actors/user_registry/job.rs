@@ -3,8 +3,10 @@
 use super::{Page, RegistryError};
 use crate::actors::handle::Call;
 use crate::domain::client::{Client, ClientId};
+use crate::domain::client_secret::StoredSecret;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use crate::stores::Truth;
+use crate::stores::users_and_clients::{ClientChange, UserChange};
 
 /// A call with its answer's type.
 pub(super) type Asked<Q, A> = Call<Q, Result<A, RegistryError>>;
@@ -17,6 +19,13 @@ pub(super) enum Job {
     AddUser(Asked<NewUser, User>),
     ReplacePasswordHash(Asked<(UserId, PasswordHash, PasswordHash), ()>),
     AddClient(Asked<Client, ()>),
+    FindUserById(Asked<UserId, Option<User>>),
+    UpdateUser(Asked<(UserId, UserChange), Option<User>>),
+    DeleteUser(Asked<(UserId, u64), bool>),
+    UpdateClient(Asked<(ClientId, ClientChange), Option<Client>>),
+    DeleteClient(Asked<(ClientId, u64), bool>),
+    CountEndOfAllSessions(Asked<(), ()>),
+    ReplaceSecrets(Asked<(ClientId, Vec<StoredSecret>, Vec<StoredSecret>), bool>),
     ListUsers(Asked<(Option<UserId>, usize), Page<User>>),
     ListClients(Asked<(Option<ClientId>, usize), Page<Client>>),
     Ping(Asked<(), ()>),
@@ -39,6 +48,13 @@ impl Job {
             Self::AddUser(_) => "add_user",
             Self::ReplacePasswordHash(_) => "replace_password_hash",
             Self::AddClient(_) => "add_client",
+            Self::FindUserById(_) => "find_user_by_id",
+            Self::UpdateUser(_) => "update_user",
+            Self::DeleteUser(_) => "delete_user",
+            Self::UpdateClient(_) => "update_client",
+            Self::DeleteClient(_) => "delete_client",
+            Self::CountEndOfAllSessions(_) => "count_end_of_all_sessions",
+            Self::ReplaceSecrets(_) => "replace_secrets",
             Self::ListUsers(_) => "list_users",
             Self::ListClients(_) => "list_clients",
             Self::Ping(_) => "ping",
@@ -54,57 +70,126 @@ impl Job {
             | Self::ReplacePasswordHash(_)
             | Self::AddClient(_) => Lane::Logins,
             Self::FindKnownClient(_) | Self::Ping(_) => Lane::Known,
-            Self::ListUsers(_) | Self::ListClients(_) => Lane::Pages,
+            Self::FindUserById(_)
+            | Self::UpdateUser(_)
+            | Self::DeleteUser(_)
+            | Self::UpdateClient(_)
+            | Self::DeleteClient(_)
+            | Self::CountEndOfAllSessions(_)
+            | Self::ReplaceSecrets(_)
+            | Self::ListUsers(_)
+            | Self::ListClients(_) => Lane::Pages,
         }
     }
 
-    /// Asks the store and answers, unless nobody waits any more.
-    pub(super) async fn run(self, truth: &Truth) {
+    /// Whether nobody waits for it any more.
+    fn is_stale(&self) -> bool {
         match self {
-            Self::FindUser(call) if !call.is_stale() => {
+            Self::FindUser(call) => call.is_stale(),
+            Self::FindClient(call) | Self::FindKnownClient(call) => call.is_stale(),
+            Self::AddUser(call) => call.is_stale(),
+            Self::ReplacePasswordHash(call) => call.is_stale(),
+            Self::AddClient(call) => call.is_stale(),
+            Self::FindUserById(call) => call.is_stale(),
+            Self::UpdateUser(call) => call.is_stale(),
+            Self::DeleteUser(call) => call.is_stale(),
+            Self::UpdateClient(call) => call.is_stale(),
+            Self::DeleteClient(call) => call.is_stale(),
+            Self::CountEndOfAllSessions(call) | Self::Ping(call) => call.is_stale(),
+            Self::ReplaceSecrets(call) => call.is_stale(),
+            Self::ListUsers(call) => call.is_stale(),
+            Self::ListClients(call) => call.is_stale(),
+        }
+    }
+
+    /// Asks the store and answers, unless nobody waits any more: dropping it answers, too.
+    pub(super) async fn run(self, truth: &Truth) {
+        if self.is_stale() {
+            return;
+        }
+        match self {
+            Self::FindUser(call) => {
                 let found = truth.users.find_user(&call.request).await;
                 call.answer(found.map_err(Into::into));
             }
-            Self::FindClient(call) | Self::FindKnownClient(call) if !call.is_stale() => {
+            Self::FindClient(call) | Self::FindKnownClient(call) => {
                 let found = truth.clients.find_client(&call.request).await;
                 call.answer(found.map_err(Into::into));
             }
-            Self::AddUser(call) if !call.is_stale() => {
+            Self::AddUser(call) => {
                 let added = truth.users.insert_user(&call.request).await;
                 call.answer(added.map_err(Into::into));
             }
-            Self::ReplacePasswordHash(call) if !call.is_stale() => {
+            Self::ReplacePasswordHash(call) => {
                 let (id, old, new) = &call.request;
                 let replaced = truth.users.replace_password_hash(*id, old, new).await;
                 call.answer(replaced.map_err(Into::into));
             }
-            Self::AddClient(call) if !call.is_stale() => {
+            Self::AddClient(call) => {
                 let added = truth.clients.insert_client(&call.request).await;
                 call.answer(added.map_err(Into::into));
             }
-            Self::ListUsers(call) if !call.is_stale() => {
+            Self::Ping(call) => {
+                let reached = truth.tokens.ping().await;
+                call.answer(reached.map_err(Into::into));
+            }
+            administered => administered.administer(truth).await,
+        }
+    }
+
+    // What people ask for.
+    async fn administer(self, truth: &Truth) {
+        match self {
+            Self::FindUserById(call) => {
+                let found = truth.users.find_users_by_id(&[call.request]).await;
+                let found = found.map(|mut users| users.pop().flatten());
+                call.answer(found.map_err(Into::into));
+            }
+            Self::UpdateUser(call) => {
+                let (id, change) = &call.request;
+                let updated = truth.users.update_user(*id, change).await;
+                call.answer(updated.map_err(Into::into));
+            }
+            Self::DeleteUser(call) => {
+                let (id, sessions_ended) = call.request;
+                let deleted = truth.users.delete_user(id, sessions_ended).await;
+                call.answer(deleted.map_err(Into::into));
+            }
+            Self::UpdateClient(call) => {
+                let (id, change) = &call.request;
+                let updated = truth.clients.update_client(id, change).await;
+                call.answer(updated.map_err(Into::into));
+            }
+            Self::DeleteClient(call) => {
+                let (id, sessions_ended) = &call.request;
+                let deleted = truth.clients.delete_client(id, *sessions_ended).await;
+                call.answer(deleted.map_err(Into::into));
+            }
+            Self::CountEndOfAllSessions(call) => {
+                let counted = truth.clients.count_end_of_all_sessions().await;
+                call.answer(counted.map_err(Into::into));
+            }
+            Self::ReplaceSecrets(call) => {
+                let (id, old, new) = &call.request;
+                let replaced = truth.clients.replace_secrets(id, old, new).await;
+                call.answer(replaced.map_err(Into::into));
+            }
+            Self::ListUsers(call) => {
                 let (after, limit) = call.request;
                 let page = list_users(truth, after, limit).await;
                 call.answer(page);
             }
-            Self::ListClients(call) if !call.is_stale() => {
+            Self::ListClients(call) => {
                 let (after, limit) = &call.request;
                 let page = list_clients(truth, after.as_ref(), *limit).await;
                 call.answer(page);
             }
-            Self::Ping(call) if !call.is_stale() => {
-                let reached = truth.tokens.ping().await;
-                call.answer(reached.map_err(Into::into));
-            }
-            // Nobody waits for these any more; dropping them answers.
             Self::FindUser(_)
             | Self::FindClient(_)
             | Self::FindKnownClient(_)
             | Self::AddUser(_)
             | Self::ReplacePasswordHash(_)
             | Self::AddClient(_)
-            | Self::ListUsers(_)
-            | Self::ListClients(_)
             | Self::Ping(_) => {}
         }
     }

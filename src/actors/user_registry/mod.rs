@@ -5,7 +5,9 @@
 //! queued callers get [`RegistryError::Unavailable`] at once; what was in the air is answered.
 
 mod actor;
+mod administration;
 mod job;
+mod secrets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use tokio::time::Instant;
 use crate::actors::handle::{AskError, Handle, within};
 use crate::actors::supervisor::Child;
 use crate::domain::client::{Client, ClientId};
+use crate::domain::client_secret::SecretId;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use crate::stores::Truth;
 use crate::stores::error::{InsertError, StoreError};
@@ -25,6 +28,8 @@ use job::{Asked, Job};
 
 /// How long a client that was read may be believed.
 const CLIENT_KEPT_FOR: Duration = Duration::from_secs(1);
+/// How old what was read of a client may be for it to be refused.
+const REFUSALS_REST_ON: Duration = Duration::from_millis(100);
 /// Most clients kept at a time.
 const CLIENTS_KEPT: usize = 1_024;
 /// Most logins in flight.
@@ -60,6 +65,8 @@ pub struct UserRegistry {
     known: Handle<UserRegistryMessage>,
     console: Handle<UserRegistryMessage>,
     clients: Arc<Cache<ClientId, (Arc<Client>, Instant)>>,
+    /// When a use of a secret was last noted.
+    noted_uses: Arc<Cache<(ClientId, SecretId), Instant>>,
 }
 
 /// One page of a list, and how many records there are in all.
@@ -89,6 +96,7 @@ impl UserRegistry {
                 console: logins.beside(CONSOLE_BOUND),
                 logins,
                 clients: Arc::new(Cache::new(CLIENTS_KEPT)),
+                noted_uses: Arc::new(Cache::new(CLIENTS_KEPT)),
             },
             child,
         )
@@ -107,9 +115,18 @@ impl UserRegistry {
     /// # Errors
     /// [`RegistryError::Overloaded`], [`RegistryError::Unavailable`].
     pub async fn find_client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, RegistryError> {
+        self.find_client_of(id, CLIENT_KEPT_FOR).await
+    }
+
+    // As it was read less than so long ago.
+    async fn find_client_of(
+        &self,
+        id: &ClientId,
+        oldest: Duration,
+    ) -> Result<Option<Arc<Client>>, RegistryError> {
         let known = self.clients.get(id);
         let is_known = known.is_some();
-        if let Some((client, _)) = known.filter(|(_, at)| at.elapsed() < CLIENT_KEPT_FOR) {
+        if let Some((client, _)) = known.filter(|(_, at)| at.elapsed() < oldest) {
             return Ok(Some(client));
         }
         let asked_at = Instant::now();
@@ -126,6 +143,18 @@ impl UserRegistry {
             None => drop(self.clients.remove(id)),
         }
         Ok(found)
+    }
+
+    /// The client of this identifier, as the store had it within the last tenth of a second: for one
+    /// that was refused by what is kept of it. Its secrets may just have been rotated.
+    ///
+    /// # Errors
+    /// [`RegistryError::Overloaded`], [`RegistryError::Unavailable`].
+    pub async fn find_client_anew(
+        &self,
+        id: &ClientId,
+    ) -> Result<Option<Arc<Client>>, RegistryError> {
+        self.find_client_of(id, REFUSALS_REST_ON).await
     }
 
     /// Stores a new user.

@@ -5,6 +5,7 @@ pub(super) mod error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use rustls::crypto::ring;
@@ -87,7 +88,19 @@ impl ManagementApi {
         kind: &str,
         body: &impl Serialize,
     ) -> Result<T, ApiError> {
-        let url = self.url(kind);
+        self.add_at(&[kind], body).await
+    }
+
+    /// Makes a record at a path, such as a secret of a client; answers it.
+    ///
+    /// # Errors
+    /// Each [`ApiError`].
+    pub(super) async fn add_at<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let url = self.at(path);
         let request = self.client.request(Method::POST, url.clone()).json(body);
         self.ask(url, request).await
     }
@@ -100,6 +113,56 @@ impl ManagementApi {
         let url = self.url(what);
         let request = self.client.request(Method::POST, url.clone()).json(body);
         self.send(url, request).await.map(drop)
+    }
+
+    /// The records of a kind that a query names, such as the user of a name: one page of them.
+    ///
+    /// # Errors
+    /// Each [`ApiError`].
+    pub(super) async fn find<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        (name, value): (&str, &str),
+    ) -> Result<Vec<T>, ApiError> {
+        let mut url = self.url(kind);
+        url.query_pairs_mut().append_pair(name, value);
+        let request = self.client.request(Method::GET, url.clone());
+        let page: ListResponse<T> = self.ask(url, request).await?;
+        Ok(page.items)
+    }
+
+    /// Changes the record at a path, such as `users` and an identifier; answers it.
+    ///
+    /// # Errors
+    /// Each [`ApiError`].
+    pub(super) async fn change<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let url = self.at(path);
+        let request = self.client.request(Method::PATCH, url.clone()).json(body);
+        self.ask(url, request).await
+    }
+
+    /// Deletes the record at a path.
+    ///
+    /// # Errors
+    /// Each [`ApiError`].
+    pub(super) async fn delete(&self, path: &[&str]) -> Result<(), ApiError> {
+        let url = self.at(path);
+        let request = self.client.request(Method::DELETE, url.clone());
+        let request = request.header(CONTENT_TYPE, "application/json");
+        self.send(url, request).await.map(drop)
+    }
+
+    // A client identifier may be any text, so each segment is encoded.
+    fn at(&self, path: &[&str]) -> Url {
+        let mut url = self.url("");
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
     }
 
     fn url(&self, path: &str) -> Url {

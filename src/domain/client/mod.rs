@@ -10,8 +10,10 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 
+use super::client_secret::{SecretId, StoredSecret};
 use super::error::{GrantError, RecordError};
 use super::scope::Scope;
+use super::standing::Standing;
 use policy::ClientPolicy;
 
 /// A client identifier (RFC 6749 §2.2).
@@ -127,10 +129,12 @@ pub struct Client {
     pub default_scope: Scope,
     /// How its tokens are issued.
     pub policy: ClientPolicy,
-    /// Hashes of its live secrets; none for a public client.
-    pub secrets: Vec<SecretHash>,
+    /// Its live secrets, the newest last; none for a public client.
+    pub secrets: Vec<StoredSecret>,
     /// A disabled client gets no tokens.
     pub is_disabled: bool,
+    /// How often all of its tokens were ended.
+    pub sessions_ended: u64,
     /// When the record was made.
     pub created_at: OffsetDateTime,
 }
@@ -187,28 +191,43 @@ impl ClientRegistration {
 }
 
 impl Client {
-    /// Authenticates the client by the hash of the secret it sent (RFC 6749 §2.3.1, §3.2.1).
+    /// Whether it may have tokens.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            is_disabled: self.is_disabled,
+            sessions_ended: self.sessions_ended,
+        }
+    }
+
+    /// Authenticates the client by the hash of the secret it sent (RFC 6749 §2.3.1, §3.2.1). Gives
+    /// which of its secrets that was.
     ///
     /// # Errors
     /// [`GrantError::InvalidClient`] when it is disabled, when a confidential client sent no
     /// secret or a wrong one, or when a public client sent any.
-    pub fn authenticate(&self, sent: Option<&SecretHash>) -> Result<(), GrantError> {
-        let is_authentic = match (self.client_type, sent) {
-            (ClientType::Public, sent) => sent.is_none(),
-            (ClientType::Confidential, None) => false,
-            (ClientType::Confidential, Some(sent)) => {
-                let one_matches = |found, own: &SecretHash| found | own.0.ct_eq(&sent.0);
-                self.secrets
-                    .iter()
-                    .fold(subtle::Choice::from(0), one_matches)
-                    .into()
+    pub fn authenticate(&self, sent: Option<&SecretHash>) -> Result<Option<SecretId>, GrantError> {
+        let used = match (self.client_type, sent) {
+            (ClientType::Public, None) => None,
+            (ClientType::Confidential, Some(sent)) => Some(self.find_secret(sent)?),
+            (ClientType::Public, Some(_)) | (ClientType::Confidential, None) => {
+                return Err(GrantError::InvalidClient);
             }
         };
-        if is_authentic && !self.is_disabled {
-            Ok(())
-        } else {
-            Err(GrantError::InvalidClient)
+        if self.is_disabled {
+            return Err(GrantError::InvalidClient);
         }
+        Ok(used)
+    }
+
+    // Each is compared in full, whichever it is.
+    fn find_secret(&self, sent: &SecretHash) -> Result<SecretId, GrantError> {
+        let mut found = None;
+        for own in &self.secrets {
+            if bool::from(own.hash.0.ct_eq(&sent.0)) {
+                found = Some(own.id);
+            }
+        }
+        found.ok_or(GrantError::InvalidClient)
     }
 
     /// Whether it may use `grant_type`. A public client may never ask for itself, whatever its

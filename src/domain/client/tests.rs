@@ -9,8 +9,16 @@ fn client(client_type: ClientType, secrets: &[[u8; 32]]) -> Client {
         allowed_scope: Scope::parse("read write").unwrap(),
         default_scope: Scope::parse("read").unwrap(),
         policy: ClientPolicy::default(),
-        secrets: secrets.iter().map(|hash| SecretHash(*hash)).collect(),
+        secrets: secrets
+            .iter()
+            .enumerate()
+            .map(|(place, hash)| {
+                let hash = SecretHash(*hash);
+                StoredSecret::of_list(hash, place, OffsetDateTime::UNIX_EPOCH)
+            })
+            .collect(),
         is_disabled: false,
+        sessions_ended: 0,
         created_at: OffsetDateTime::UNIX_EPOCH,
     }
 }
@@ -18,7 +26,8 @@ fn client(client_type: ClientType, secrets: &[[u8; 32]]) -> Client {
 #[test]
 fn a_confidential_client_needs_one_of_its_secrets() {
     let client = client(ClientType::Confidential, &[[1; 32], [2; 32]]);
-    assert!(client.authenticate(Some(&SecretHash([2; 32]))).is_ok());
+    let used = client.authenticate(Some(&SecretHash([2; 32])));
+    assert_eq!(used, Ok(Some(client.secrets[1].id)));
     assert!(client.authenticate(Some(&SecretHash([3; 32]))).is_err());
     assert!(client.authenticate(None).is_err());
 }

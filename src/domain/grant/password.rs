@@ -65,6 +65,7 @@ mod tests {
             username: "jonas".into(),
             password_hash: None,
             is_disabled,
+            sessions_ended: 0,
             created_at: time::OffsetDateTime::UNIX_EPOCH,
         }
     }

@@ -10,22 +10,21 @@ use warp::http::header::{HeaderValue, LOCATION};
 use warp::http::{Method, StatusCode};
 use warp::reply::{Reply, Response};
 
+use super::cursors::Cursors;
 use super::refusal::Refusal;
 use super::{Console, Request, origin};
-use crate::actors::user_registry::Page;
-use crate::domain::client::{Client, ClientId, ClientRegistration, ClientType};
-use crate::domain::user::{Password, User, UserId};
+use crate::domain::client::{Client, ClientRegistration, ClientType};
+use crate::domain::standing::SessionsOf;
+use crate::domain::user::Password;
 use crate::http::error::no_store;
 use crate::http::extract::body;
 use crate::http::extract::form::Form;
-use crate::http::pages::view::{ManagementPage, NewClientView, RequestView};
+use crate::http::pages::view::{ClientView, ManagementPage, NewClientView, RequestView};
 use crate::http::wire::client::ClientRecord;
 use crate::http::wire::user::UserRecord;
 
 /// Users and clients on a page.
 const PAGE_LENGTH: usize = 50;
-/// The longest cursor we look up, in bytes.
-const MAX_CURSOR_BYTES: usize = 256;
 
 /// Answers a request of the console user `user`.
 pub(super) async fn answer<S, B>(
@@ -41,33 +40,54 @@ where
     match request.method {
         Method::GET => {
             let cursors = Cursors::parse(&request.query)?;
+            if let Some(username) = cursors.username.clone() {
+                return console.find(user, username).await;
+            }
             let page = console.page(user, cursors).await?;
             Ok(console.show(&page))
         }
         Method::POST => {
-            let form = read_form(request, body).await?;
-            let token = form.get("csrf_token").unwrap_or_default();
-            if !console.management.is_csrf_token(token, user) {
-                return Err(Refusal::form_token());
-            }
+            let form = read_form(console, request, user, body).await?;
             console.submit(user, &form).await
         }
         _ => Err(Refusal::method_not_allowed("GET, HEAD, POST")),
     }
 }
 
-async fn read_form<S, B>(request: &Request, body: S) -> Result<Form, Refusal>
+/// Reads a form of a page that the console user `user` was shown.
+pub(super) async fn read_form<S, B>(
+    console: &Console,
+    request: &Request,
+    user: &str,
+    body: S,
+) -> Result<Form, Refusal>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
     origin::check(request)?;
     let body = body::read(&request.headers, body).await?;
-    if body.is_empty() {
-        // It has no token, and is refused for that.
-        return Ok(Form::default());
+    // An empty one has no token, and is refused for that.
+    let form = if body.is_empty() {
+        Form::default()
+    } else {
+        Form::parse(&request.headers, &body)?
+    };
+    let token = form.get("csrf_token").unwrap_or_default();
+    if console.management.is_csrf_token(token, user) {
+        Ok(form)
+    } else {
+        Err(Refusal::form_token())
     }
-    Ok(Form::parse(&request.headers, &body)?)
+}
+
+/// Asks for the box that is to be ticked before something is destroyed.
+pub(super) fn check_confirmed(form: &Form) -> Result<(), Refusal> {
+    if form.get("confirm") == Some("yes") {
+        return Ok(());
+    }
+    let detail = "Tick the box to confirm it. Nothing was changed.";
+    Err(Refusal::invalid(detail))
 }
 
 /// What a form asked for and got.
@@ -79,7 +99,7 @@ enum Done {
 impl Console {
     async fn submit(&self, user: &str, form: &Form) -> Result<Response, Refusal> {
         match self.act(form).await {
-            Ok(Done::Silently) => Ok(self.back()),
+            Ok(Done::Silently) => Ok(back_to(&self.path)),
             Ok(Done::WithSecret(new_client)) => {
                 // The client is made: its secret is shown even when the lists cannot be.
                 let page = self.page(user, Cursors::default()).await;
@@ -125,6 +145,11 @@ impl Console {
                 self.management.revoke(token.trim()).await?;
                 Ok(Done::Silently)
             }
+            Some("End All Sessions") => {
+                check_confirmed(form)?;
+                self.management.sign_out(SessionsOf::Everyone).await?;
+                Ok(Done::Silently)
+            }
             _ => Err(Refusal::invalid(
                 "The form asks for nothing that is known here.",
             )),
@@ -149,13 +174,16 @@ impl Console {
         }))
     }
 
-    // 303: "a separate response … for the original request" (RFC 9110 §15.4.4)
-    fn back(&self) -> Response {
-        let mut response = no_store(StatusCode::SEE_OTHER.into_response());
-        if let Ok(path) = HeaderValue::from_str(&self.path) {
-            response.headers_mut().insert(LOCATION, path);
+    // Leads to the page of the user of this name.
+    async fn find(&self, user: &str, username: String) -> Result<Response, Refusal> {
+        if let Some(found) = self.management.find_user(username).await? {
+            return Ok(back_to(&format!("{}/users/{}", self.path, found.id)));
         }
-        response
+        let page = ManagementPage {
+            message: "There is no user of this name.",
+            ..self.page(user, Cursors::default()).await?
+        };
+        Ok(self.show(&page))
     }
 
     fn show(&self, page: &ManagementPage) -> Response {
@@ -181,9 +209,20 @@ impl Console {
             clients_next: cursors.next_clients(&clients),
             clients_first: cursors.first_clients(),
             clients_total: clients.total,
-            clients: clients.items.iter().map(ClientRecord::from).collect(),
+            clients: clients
+                .items
+                .iter()
+                .map(|client| self.row(client))
+                .collect(),
             ..self.bare_page(user)
         })
+    }
+
+    fn row(&self, client: &Client) -> ClientView {
+        ClientView {
+            link: self.client_path(&client.id),
+            record: ClientRecord::from(client),
+        }
     }
 
     fn bare_page(&self, user: &str) -> ManagementPage {
@@ -199,89 +238,11 @@ impl Console {
     }
 }
 
-/// Where in both lists a page begins.
-#[derive(Clone, Debug, Default)]
-struct Cursors {
-    users: Option<UserId>,
-    clients: Option<ClientId>,
-}
-
-impl Cursors {
-    fn parse(query: &str) -> Result<Self, Refusal> {
-        let bad = || Refusal::invalid("The place in the list cannot be read.");
-        let query = Form::parse_pairs(query.as_bytes()).map_err(|_unreadable| bad())?;
-        let users = query.get("users_after");
-        let clients = query.get("clients_after");
-        if clients.is_some_and(|id| id.len() > MAX_CURSOR_BYTES) {
-            return Err(bad());
-        }
-        Ok(Self {
-            users: users
-                .map(|id| UserId::parse(id).ok_or_else(bad))
-                .transpose()?,
-            clients: clients.map(ClientId::new),
-        })
+/// 303: "a separate response … for the original request" (RFC 9110 §15.4.4)
+pub(super) fn back_to(path: &str) -> Response {
+    let mut response = no_store(StatusCode::SEE_OTHER.into_response());
+    if let Ok(path) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(LOCATION, path);
     }
-
-    fn next_users(&self, users: &Page<User>) -> String {
-        let last = users.items.last().filter(|_| users.has_more);
-        last.map(|last| {
-            Self {
-                users: Some(last.id),
-                ..self.clone()
-            }
-            .query()
-        })
-        .unwrap_or_default()
-    }
-
-    fn next_clients(&self, clients: &Page<Client>) -> String {
-        let last = clients.items.last().filter(|_| clients.has_more);
-        last.map(|last| {
-            Self {
-                clients: Some(last.id.clone()),
-                ..self.clone()
-            }
-            .query()
-        })
-        .unwrap_or_default()
-    }
-
-    fn first_users(&self) -> String {
-        let is_later = self.users.is_some();
-        if is_later {
-            Self {
-                users: None,
-                ..self.clone()
-            }
-            .query()
-        } else {
-            String::new()
-        }
-    }
-
-    fn first_clients(&self) -> String {
-        let is_later = self.clients.is_some();
-        if is_later {
-            Self {
-                clients: None,
-                ..self.clone()
-            }
-            .query()
-        } else {
-            String::new()
-        }
-    }
-
-    // A lone `?` is the first page of both.
-    fn query(&self) -> String {
-        let mut query = form_urlencoded::Serializer::for_suffix(String::from("?"), 1);
-        if let Some(users) = &self.users {
-            query.append_pair("users_after", &users.to_string());
-        }
-        if let Some(clients) = &self.clients {
-            query.append_pair("clients_after", clients.as_str());
-        }
-        query.finish()
-    }
+    response
 }

@@ -5,8 +5,10 @@
 
 mod api;
 mod console;
+mod cursors;
 mod guard;
 mod origin;
+mod record_pages;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,6 @@ use super::{Handles, Surface, path_prefix};
 use crate::actors::management::Management;
 use crate::http::pages::Pages;
 use guard::{Guard, Host};
-use refusal::Refusal;
 
 /// What the console works with.
 #[derive(Clone)]
@@ -110,7 +111,7 @@ impl Console {
             Ok(user) if request.below.is_empty() => {
                 console::answer(self, &request, &user, body).await
             }
-            Ok(_user) => Err(Refusal::not_found()),
+            Ok(user) => record_pages::answer(self, &request, &user, body).await,
         };
         answer.unwrap_or_else(|refusal| {
             if is_api {

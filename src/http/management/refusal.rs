@@ -192,6 +192,10 @@ impl From<ManagementError> for Refusal {
                 Self::new(StatusCode::CONFLICT, detail)
             }
             ManagementError::Throttled(throttled) => Self::throttled(throttled.retry_after),
+            ManagementError::NotFound => {
+                let detail = "There is no such user or client.";
+                Self::new(StatusCode::NOT_FOUND, detail)
+            }
             ManagementError::Overloaded => Self::unavailable(),
             ManagementError::Unavailable(ref cause) => {
                 static FAILED: Sparing = Sparing::new();
@@ -206,7 +210,11 @@ impl From<ManagementError> for Refusal {
 
 impl From<RecordError> for Refusal {
     fn from(error: RecordError) -> Self {
-        Self::invalid(match error {
+        let status = match error {
+            RecordError::PublicSecret | RecordError::LastSecret => StatusCode::CONFLICT,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        let detail = match error {
             RecordError::Username => "A username has 1 to 256 bytes and no control characters.",
             RecordError::PasswordTooShort => {
                 "The password has fewer characters than SENTINEL_PASSWORD_MIN_LENGTH asks for."
@@ -221,12 +229,15 @@ impl From<RecordError> for Refusal {
             }
             RecordError::Scope => "A scope has a character that RFC 6749 does not allow.",
             RecordError::DefaultScope => "A default scope is not among the client's scopes.",
+            RecordError::PublicSecret => "A public client has no secret.",
+            RecordError::LastSecret => "It is the only secret of its client: rotate it first.",
             RecordError::GrantType => "A grant type is not supported for this type of client.",
             RecordError::Lifetime => "A lifetime is at least 1 second and at most 100 years.",
             RecordError::Introspection => {
                 "A public client cannot introspect the tokens of other clients."
             }
-        })
+        };
+        Self::new(status, detail)
     }
 }
 

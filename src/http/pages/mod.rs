@@ -30,7 +30,7 @@ use warp::http::header::{
 use warp::reply::{Reply, Response};
 
 /// The templates that are always there. The suffix makes Tera escape what it inserts.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 6] = [
     (
         "layout.html",
         include_str!("../../../templates/layout.html"),
@@ -38,6 +38,11 @@ const BUILT_IN: [(&str, &str); 4] = [
     (
         "management.html",
         include_str!("../../../templates/management.html"),
+    ),
+    ("user.html", include_str!("../../../templates/user.html")),
+    (
+        "client.html",
+        include_str!("../../../templates/client.html"),
     ),
     (
         "errors.html",
@@ -161,6 +166,8 @@ impl Set {
     // A misspelled variable is found only by filling the page.
     fn try_out(&self) -> Result<(), tera::Error> {
         self.render("management", &view::ManagementPage::sample())?;
+        self.render("user", &view::UserPage::sample())?;
+        self.render("client", &view::ClientPage::sample())?;
         self.render("errors", &view::ErrorPage::default())?;
         self.render("errors", &view::ErrorPage::sample())?;
         self.render("problem", &view::ProblemPage::default())?;

@@ -53,7 +53,10 @@ async fn a_page_of_flask_sentinel_is_still_filled() {
     let folder = folder(&[("management.html", old)]);
     let pages = Pages::load(folder.path()).unwrap();
     let page = body(pages.render("management", &view::ManagementPage::sample())).await;
-    assert!(page.contains("1 sample sample sample sample"), "{page}");
+    assert!(
+        page.contains("1 sample sample sample confidential"),
+        "{page}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::http::wire::actor::ActorRecord;
-use crate::http::wire::client::ClientRecord;
+use crate::http::wire::client::{ClientRecord, SecretRecord};
 use crate::http::wire::user::UserRecord;
 
 /// The request that a page answers.
@@ -32,7 +32,7 @@ pub struct ManagementPage {
     /// Query of the page with the first users; empty on that page.
     pub users_first: String,
     /// Clients on this page.
-    pub clients: Vec<ClientRecord>,
+    pub clients: Vec<ClientView>,
     /// Clients in all.
     pub clients_total: u64,
     /// Query of the page with the next clients; empty on the last one.
@@ -53,6 +53,48 @@ pub struct UserView {
     pub record: UserRecord,
     /// Always empty: no password hash is shown, but Flask-Sentinel's page names it.
     pub hashpw: &'static str,
+}
+
+/// A client in the console.
+#[derive(Serialize)]
+pub struct ClientView {
+    /// What the JSON API tells too.
+    #[serde(flatten)]
+    pub record: ClientRecord,
+    /// The path of its page.
+    pub link: String,
+}
+
+/// `user.html`: one user.
+#[derive(Serialize)]
+pub struct UserPage {
+    /// The request.
+    pub request: RequestView,
+    /// The path of the console.
+    pub console: String,
+    /// What went wrong with the last form; empty when nothing did.
+    pub message: &'static str,
+    /// The user.
+    pub user: UserRecord,
+    /// What each form must send as `csrf_token`.
+    pub csrf_token: String,
+}
+
+/// `client.html`: one client.
+#[derive(Serialize)]
+pub struct ClientPage {
+    /// The request.
+    pub request: RequestView,
+    /// The path of the console.
+    pub console: String,
+    /// What went wrong with the last form; empty when nothing did.
+    pub message: &'static str,
+    /// The client.
+    pub client: ClientRecord,
+    /// A new secret, which is shown this once; empty when there is none.
+    pub new_secret: String,
+    /// What each form must send as `csrf_token`.
+    pub csrf_token: String,
 }
 
 /// A new confidential client.
@@ -94,26 +136,10 @@ impl ManagementPage {
     /// A page with one of everything, to try a template out.
     pub(super) fn sample() -> Self {
         let text = || "sample".to_owned();
-        let user = UserRecord {
-            id: text(),
-            username: text(),
-            disabled: false,
-            created_at: text(),
-        };
-        let client = ClientRecord {
-            client_id: text(),
-            client_type: text(),
-            name: text(),
-            allowed_grant_types: vec![text()],
-            scopes: vec![text()],
-            default_scopes: vec![text()],
-            access_token_lifetime: Some(1),
-            refresh_token_lifetime: Some(1),
-            sessions: text(),
-            introspection: text(),
-            disabled: false,
-            created_at: text(),
-            client_secret: None,
+        let user = sample_user();
+        let client = ClientView {
+            record: sample_client(),
+            link: text(),
         };
         let actor = ActorRecord {
             name: text(),
@@ -143,5 +169,68 @@ impl ErrorPage {
             error: "server_error",
             meaning: "sample",
         }
+    }
+}
+
+impl UserPage {
+    /// A page to try a template out.
+    pub(super) fn sample() -> Self {
+        Self {
+            request: RequestView::default(),
+            console: "sample".to_owned(),
+            message: "sample",
+            user: sample_user(),
+            csrf_token: "sample".to_owned(),
+        }
+    }
+}
+
+impl ClientPage {
+    /// A page to try a template out.
+    pub(super) fn sample() -> Self {
+        Self {
+            request: RequestView::default(),
+            console: "sample".to_owned(),
+            message: "sample",
+            client: sample_client(),
+            new_secret: "sample".to_owned(),
+            csrf_token: "sample".to_owned(),
+        }
+    }
+}
+
+fn sample_user() -> UserRecord {
+    let text = || "sample".to_owned();
+    UserRecord {
+        id: text(),
+        username: text(),
+        disabled: false,
+        created_at: text(),
+    }
+}
+
+fn sample_client() -> ClientRecord {
+    let text = || "sample".to_owned();
+    let secret = SecretRecord {
+        id: text(),
+        created_at: text(),
+        last_used_at: Some(text()),
+        client_secret: None,
+    };
+    ClientRecord {
+        client_id: text(),
+        client_type: "confidential".to_owned(),
+        name: text(),
+        allowed_grant_types: vec![text()],
+        scopes: vec![text()],
+        default_scopes: vec![text()],
+        access_token_lifetime: Some(1),
+        refresh_token_lifetime: Some(1),
+        sessions: text(),
+        introspection: text(),
+        disabled: false,
+        created_at: text(),
+        secrets: vec![secret],
+        client_secret: None,
     }
 }

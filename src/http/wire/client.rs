@@ -6,6 +6,7 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::client::{Client, GrantType};
+use crate::domain::client_secret::StoredSecret;
 use crate::domain::scope::Scope;
 
 /// A client. Not `Debug`: the answer to who made it holds the secret.
@@ -37,7 +38,25 @@ pub struct ClientRecord {
     pub disabled: bool,
     /// When the record was made (RFC 3339).
     pub created_at: String,
+    /// Its live secrets, the newest last; never the secrets themselves.
+    #[serde(default)]
+    pub secrets: Vec<SecretRecord>,
     /// The secret of a new confidential client, told in the 201 alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+}
+
+/// A secret of a client, without anything that could be used as it. Not `Debug`: the answer to who
+/// made it holds the secret.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SecretRecord {
+    /// Identifier, 24 hex digits.
+    pub id: String,
+    /// When it was made (RFC 3339).
+    pub created_at: String,
+    /// When it was last used, to about a minute; `null` when it never was.
+    pub last_used_at: Option<String>,
+    /// The secret itself, told in the 201 alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
 }
@@ -76,6 +95,15 @@ pub struct NewClientRequest {
     pub introspection: Option<String>,
 }
 
+/// The body of `PATCH clients/{id}`. What is absent stays.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientPatchRequest {
+    /// Whether the client is refused everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+}
+
 impl From<&Client> for ClientRecord {
     fn from(client: &Client) -> Self {
         let grant_types = client.allowed_grant_types.iter();
@@ -94,6 +122,18 @@ impl From<&Client> for ClientRecord {
             introspection: client.policy.introspection.as_str().to_owned(),
             disabled: client.is_disabled,
             created_at: super::instant(client.created_at),
+            secrets: client.secrets.iter().map(SecretRecord::from).collect(),
+            client_secret: None,
+        }
+    }
+}
+
+impl From<&StoredSecret> for SecretRecord {
+    fn from(secret: &StoredSecret) -> Self {
+        Self {
+            id: secret.id.to_string(),
+            created_at: super::instant(secret.created_at),
+            last_used_at: secret.last_used_at.map(super::instant),
             client_secret: None,
         }
     }

@@ -27,6 +27,18 @@ pub struct NewUserRequest {
     pub password: String,
 }
 
+/// The body of `PATCH users/{id}`. What is absent stays. Not `Debug`: it may hold a password.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserPatchRequest {
+    /// Whether the user is refused everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+    /// A new password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
 impl From<&User> for UserRecord {
     fn from(user: &User) -> Self {
         Self {

@@ -17,7 +17,9 @@ mod ends;
 mod file;
 mod reader;
 mod records;
+mod secret_rows;
 mod secrets;
+mod sessions;
 mod tables;
 #[cfg(test)]
 mod tests;

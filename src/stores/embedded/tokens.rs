@@ -12,12 +12,14 @@ use super::ends::EndTables;
 use super::reader::{Reader, grant_of};
 use super::records::ended::read_end;
 use super::records::{corrupt, millis, read_token};
+use super::sessions;
 use super::tables::{
     ACCESS_TOKENS, CLIENTS, ENDED, ENDED_EXPIRIES, ENDED_REFRESH_TOKENS, FAMILIES, Millis,
     REFRESH_TOKENS, ROTATED_TOKENS, SESSIONS, TOKENS, USERS,
 };
 use super::token_tables::TokenTables;
 use crate::domain::client::ClientId;
+use crate::domain::standing::SessionsOf;
 use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord, TokenValue};
 use crate::domain::user::UserId;
 use crate::stores::error::StoreError;
@@ -106,6 +108,18 @@ impl TokenStore for EmbeddedStore {
             Ok(records)
         })
         .await
+    }
+
+    // Seldom asked, by people: no index is kept for it.
+    async fn list_sessions(
+        &self,
+        of: &SessionsOf,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        let of = of.clone();
+        self.scan(move |transaction| sessions::page(transaction, &of, after, limit))
+            .await
     }
 
     async fn write(&self, writes: &[TokenWrite]) -> Result<Vec<bool>, StoreError> {

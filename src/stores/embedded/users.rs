@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use redb::{
-    AccessGuard, ReadTransaction, ReadableTable, ReadableTableMetadata, StorageError,
+    AccessGuard, ReadTransaction, ReadableTable, ReadableTableMetadata, StorageError, Table,
     WriteTransaction,
 };
 use time::OffsetDateTime;
@@ -12,11 +12,12 @@ use time::OffsetDateTime;
 use super::EmbeddedStore;
 use super::file::unavailable;
 use super::records::{UserRow, corrupt, encode, read_user};
-use super::tables::{Id, USERNAMES, USERS};
+use super::tables::{Id, Row, USERNAMES, USERS};
+use crate::domain::standing::Standing;
 use crate::domain::token::RecordId;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
-use crate::stores::UserStore;
 use crate::stores::error::{InsertError, StoreError};
+use crate::stores::users_and_clients::{UserChange, UserStore};
 
 #[async_trait]
 impl UserStore for EmbeddedStore {
@@ -43,6 +44,7 @@ impl UserStore for EmbeddedStore {
             username: user.username.clone(),
             password_hash: Some(user.password_hash.clone()),
             is_disabled: false,
+            sessions_ended: 0,
             created_at: user.created_at,
         };
         self.transact(move |transaction| {
@@ -64,6 +66,29 @@ impl UserStore for EmbeddedStore {
         let (old, new) = (old.clone(), new.clone());
         self.transact(move |transaction| replace_hash(transaction, id, &old, new))
             .await
+    }
+
+    async fn update_user(
+        &self,
+        id: UserId,
+        change: &UserChange,
+    ) -> Result<Option<User>, StoreError> {
+        let change = change.clone();
+        self.transact(move |transaction| update(transaction, id, change))
+            .await
+    }
+
+    async fn delete_user(&self, id: UserId, sessions_ended: u64) -> Result<bool, StoreError> {
+        self.transact(move |transaction| delete(transaction, id, sessions_ended))
+            .await
+    }
+
+    async fn find_user_standings(
+        &self,
+        ids: &[UserId],
+    ) -> Result<Vec<Option<Standing>>, StoreError> {
+        let users = self.find_users_by_id(ids).await?.into_iter();
+        Ok(users.map(|user| Some(user?.standing())).collect())
     }
 
     async fn list_users(
@@ -92,9 +117,9 @@ impl UserStore for EmbeddedStore {
     }
 }
 
-type Row<'a> = (AccessGuard<'a, Id>, AccessGuard<'a, &'static [u8]>);
+type Entry<'a> = (AccessGuard<'a, Id>, AccessGuard<'a, Row>);
 
-fn read_row(row: Result<Row<'_>, StorageError>) -> Result<User, StoreError> {
+fn read_row(row: Result<Entry<'_>, StorageError>) -> Result<User, StoreError> {
     let (id, bytes) = row?;
     read_user(RecordId(*id.value()), bytes.value())
 }
@@ -134,11 +159,7 @@ fn replace_hash(
     new: PasswordHash,
 ) -> Result<(), StoreError> {
     let mut users = transaction.open_table(USERS)?;
-    let Some(user) = users
-        .get(&id.0)?
-        .map(|row| read_user(id, row.value()))
-        .transpose()?
-    else {
+    let Some(user) = find(&users, id)? else {
         return Ok(());
     };
     let own = user.password_hash.as_ref().map(PasswordHash::as_str);
@@ -151,6 +172,49 @@ fn replace_hash(
         users.insert(&id.0, row.as_slice())?;
     }
     Ok(())
+}
+
+fn find(users: &Table<'_, Id, Row>, id: UserId) -> Result<Option<User>, StoreError> {
+    let row = users.get(&id.0)?;
+    row.map(|row| read_user(id, row.value())).transpose()
+}
+
+/// Makes a change, and gives the user as it is then.
+fn update(
+    transaction: &WriteTransaction,
+    id: UserId,
+    change: UserChange,
+) -> Result<Option<User>, StoreError> {
+    let mut users = transaction.open_table(USERS)?;
+    let Some(mut user) = find(&users, id)? else {
+        return Ok(None);
+    };
+    user.sessions_ended += u64::from(change.ends_sessions());
+    user.is_disabled = change.is_disabled.unwrap_or(user.is_disabled);
+    user.password_hash = change.password_hash.or(user.password_hash);
+    let row = encode(&UserRow::from(&user))?;
+    users.insert(&id.0, row.as_slice())?;
+    Ok(Some(user))
+}
+
+/// Removes a user that is disabled and whose sessions were ended just so often, and tells whether
+/// it is there no more.
+fn delete(
+    transaction: &WriteTransaction,
+    id: UserId,
+    sessions_ended: u64,
+) -> Result<bool, StoreError> {
+    let mut users = transaction.open_table(USERS)?;
+    let Some(user) = find(&users, id)? else {
+        return Ok(true);
+    };
+    if !user.is_disabled || user.sessions_ended != sessions_ended {
+        return Ok(false);
+    }
+    users.remove(&id.0)?;
+    let mut names = transaction.open_table(USERNAMES)?;
+    names.remove(user.username.as_str())?;
+    Ok(true)
 }
 
 /// An identifier as MongoDB's driver would make it: four bytes of seconds, eight of chance.

@@ -71,8 +71,8 @@ impl MongoStore {
 
 fn read(document: &Fields<'_>) -> Option<AttemptCount> {
     Some(AttemptCount {
-        taken: document.count("taken")?,
-        failures: document.count("failures")?,
+        taken: document.count("taken")?.try_into().ok()?,
+        failures: document.count("failures")?.try_into().ok()?,
         ends_at: document.instant("ends_at")?,
     })
 }

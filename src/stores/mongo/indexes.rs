@@ -85,6 +85,8 @@ pub(super) async fn create(store: &MongoStore) -> Result<(), OpenError> {
         finding_sparse("rotated_from.refresh_token"),
         finding_sparse("family"),
         finding_in_order(&["expires", "_id"]),
+        finding_in_order(&["user_id", "_id"]),
+        finding_in_order(&["client_id", "_id"]),
         expiring("purge_at"),
     ];
     create_in(&store.tokens, &TOKENS, of_tokens).await?;

@@ -15,6 +15,7 @@ mod ends;
 mod grouped;
 mod indexes;
 mod secrets;
+mod sessions;
 mod token_writes;
 mod tokens;
 mod users;

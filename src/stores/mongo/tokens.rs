@@ -1,5 +1,5 @@
-//! The collections `tokens` and `ended_tokens`: finding. Writing is in `token_writes`, what became of
-//! ends in `ends`.
+//! The collections `tokens` and `ended_tokens`: finding. Writing is in `token_writes`, listing in
+//! `sessions`, what became of ends in `ends`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +10,7 @@ use mongodb::bson::{Bson, Document, RawDocument, doc};
 use time::OffsetDateTime;
 
 use crate::domain::client::ClientId;
+use crate::domain::standing::SessionsOf;
 use crate::domain::token::{
     EndedToken, FamilyId, Grant, GrantUser, RecordId, TokenRecord, TokenValue,
 };
@@ -18,7 +19,7 @@ use crate::stores::error::StoreError;
 use crate::stores::{Ends, TokenStore, TokenWrite};
 
 use super::documents::fields::Fields;
-use super::documents::{date, ended_token, object_id, texts, token, user};
+use super::documents::{ended_token, object_id, texts, token, user};
 use super::grouped::MOST_WRITES;
 use super::{MongoStore, in_order, one_batch, read_all, within_deadline};
 
@@ -138,6 +139,15 @@ impl TokenStore for MongoStore {
         self.find_records(filter, MOST_WRITES).await
     }
 
+    async fn list_sessions(
+        &self,
+        of: &SessionsOf,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        self.sessions_after(of, after, limit).await
+    }
+
     async fn write(&self, writes: &[TokenWrite]) -> Result<Vec<bool>, StoreError> {
         let mut is_done = Vec::with_capacity(writes.len());
         for group in writes.chunks(MOST_WRITES) {
@@ -208,18 +218,7 @@ impl TokenStore for MongoStore {
         after: Option<&TokenRecord>,
         limit: usize,
     ) -> Result<Vec<TokenRecord>, StoreError> {
-        let mut filter = doc! { "expires": { "$gt": date(now) } };
-        if let Some(last) = after {
-            let expires = date(last.expires_at);
-            let id = object_id(last.id);
-            let earlier = doc! { "expires": { "$lt": expires } };
-            let as_late = doc! { "expires": expires, "_id": { "$lt": id } };
-            filter.insert("$or", [earlier, as_late]);
-        }
-        let find = self.tokens.find(filter);
-        let find = find.sort(doc! { "expires": -1, "_id": -1 });
-        let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
-        read_all(find.batch_size(one_batch(limit)), token::read).await
+        self.live_after(now, after, limit).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

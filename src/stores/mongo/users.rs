@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::options::ReturnDocument;
 
+use crate::domain::standing::Standing;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
-use crate::stores::UserStore;
 use crate::stores::error::{InsertError, StoreError};
+use crate::stores::users_and_clients::{UserChange, UserStore};
 
-use super::documents::{object_id, user};
+use super::documents::{change, object_id, user};
 use super::{
     DUPLICATE_KEY, Documents, MongoStore, error_code, in_order, one_batch, read_all,
     within_deadline,
@@ -64,6 +66,35 @@ impl UserStore for MongoStore {
         Ok(())
     }
 
+    async fn update_user(
+        &self,
+        id: UserId,
+        change: &UserChange,
+    ) -> Result<Option<User>, StoreError> {
+        let filter = doc! { "_id": object_id(id) };
+        let changed = update(&self.users, filter, change::of_user(change)).await?;
+        Ok(changed.as_deref().and_then(user::read))
+    }
+
+    async fn delete_user(&self, id: UserId, sessions_ended: u64) -> Result<bool, StoreError> {
+        let named = doc! { "_id": object_id(id) };
+        remove(&self.users, named, sessions_ended).await
+    }
+
+    async fn find_user_standings(
+        &self,
+        ids: &[UserId],
+    ) -> Result<Vec<Option<Standing>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let object_ids: Vec<ObjectId> = ids.iter().copied().map(object_id).collect();
+        let find = self.users.find(doc! { "_id": { "$in": object_ids } });
+        let find = find.projection(change::standing_fields());
+        let found = read_all(find.batch_size(one_batch(ids.len())), change::read_of_user);
+        Ok(in_order(ids, &found.await?.into_iter().collect()))
+    }
+
     async fn list_users(
         &self,
         after: Option<UserId>,
@@ -97,6 +128,36 @@ pub(super) async fn insert(
         }
     };
     within_deadline(insert).await?.ok_or(InsertError::Taken)
+}
+
+/// Makes a change to one document, and gives it as it is then; a change of nothing reads it.
+pub(super) async fn update(
+    collection: &Documents,
+    filter: Document,
+    update: Document,
+) -> Result<Option<RawDocumentBuf>, StoreError> {
+    if update.is_empty() {
+        return within_deadline(collection.find_one(filter)).await;
+    }
+    let changed = collection.find_one_and_update(filter, update);
+    within_deadline(changed.return_document(ReturnDocument::After)).await
+}
+
+/// Removes a document that is disabled and whose sessions were ended just so often, and tells
+/// whether it is there no more.
+pub(super) async fn remove(
+    collection: &Documents,
+    named: Document,
+    sessions_ended: u64,
+) -> Result<bool, StoreError> {
+    let mut removable = named.clone();
+    removable.extend(change::removable(sessions_ended));
+    let removed = within_deadline(collection.delete_one(removable)).await?;
+    if removed.deleted_count > 0 {
+        return Ok(true);
+    }
+    let left = collection.find_one(named).projection(doc! { "_id": 1 });
+    Ok(within_deadline(left).await?.is_none())
 }
 
 /// Leaves out what nobody wrote, so that a page is full unless it is the last one.

@@ -1,7 +1,7 @@
 //! `sentinel user`, `client` and `token` against a running `sentinel dev`, whose credentials and
 //! certificate they find by themselves in its folder.
 
-use reqwest::StatusCode;
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use crate::support::app::{Answer, FORM, answer};
@@ -11,14 +11,14 @@ use crate::support::process::{Ended, PATIENCE, Place, Running, https};
 const PASSWORD: &str = "canary pass 1";
 
 /// `sentinel dev` in a folder of its own.
-struct Dev {
+pub(super) struct Dev {
     place: Place,
     server: Running,
     origin: String,
 }
 
 impl Dev {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let place = Place::new();
         let mut server = place.start("dev --listen 127.0.0.1:0");
         let origin = format!("https://localhost:{}", server.port(true).await);
@@ -30,17 +30,17 @@ impl Dev {
     }
 
     /// Runs a command against it.
-    async fn run(&self, arguments: &str) -> Ended {
+    pub(super) async fn run(&self, arguments: &str) -> Ended {
         self.run_with_input(arguments, "").await
     }
 
-    async fn run_with_input(&self, arguments: &str, input: &str) -> Ended {
+    pub(super) async fn run_with_input(&self, arguments: &str, input: &str) -> Ended {
         let line = format!("{arguments} --url {}", self.origin);
         self.place.run_with_input(&line, input).await
     }
 
     /// Runs a command that has to work, and reads what it prints for programs.
-    async fn json(&self, arguments: &str, input: &str) -> Value {
+    pub(super) async fn json(&self, arguments: &str, input: &str) -> Value {
         let line = format!("{arguments} --json");
         let ended = self.run_with_input(&line, input).await;
         assert_eq!(ended.code, Some(0), "{arguments}: {ended:?}");
@@ -48,16 +48,29 @@ impl Dev {
         serde_json::from_str(&ended.out).expect(&ended.out)
     }
 
-    async fn token(&self, form: &[(&str, &str)], client: (&str, Option<&str>)) -> Answer {
+    pub(super) async fn token(
+        &self,
+        form: &[(&str, &str)],
+        client: (&str, Option<&str>),
+    ) -> Answer {
+        let request = self.token_request(form);
+        answer(request.basic_auth(client.0, client.1)).await
+    }
+
+    /// As [`Dev::token`], for a client that the form names.
+    pub(super) async fn token_of(&self, form: &[(&str, &str)]) -> Answer {
+        answer(self.token_request(form)).await
+    }
+
+    fn token_request(&self, form: &[(&str, &str)]) -> RequestBuilder {
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
             .finish();
         let url = format!("{}/oauth/token", self.origin);
-        let request = https().post(url).header("content-type", FORM);
-        answer(request.basic_auth(client.0, client.1).body(body)).await
+        https().post(url).header("content-type", FORM).body(body)
     }
 
-    async fn endpoint(&self, token: &str) -> StatusCode {
+    pub(super) async fn endpoint(&self, token: &str) -> StatusCode {
         let url = format!("{}/endpoint", self.origin);
         answer(https().get(url).bearer_auth(token)).await.status
     }
@@ -168,7 +181,10 @@ async fn a_secret_is_shown_once_and_opens_the_token_endpoint() {
     assert_eq!(shop["name"], "shop");
     assert_eq!(shop["scopes"], serde_json::json!(["read", "write"]));
     for text in [list.to_string(), dev.run("client list").await.out] {
-        assert!(!text.contains(secret) && !text.contains("secret"), "{text}");
+        assert!(
+            !text.contains(secret) && !text.contains("client_secret"),
+            "{text}"
+        );
     }
 
     let form = [

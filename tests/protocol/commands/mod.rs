@@ -3,4 +3,5 @@
 mod administration;
 mod configuration;
 mod dev;
+mod endings;
 mod serve;

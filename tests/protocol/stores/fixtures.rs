@@ -3,6 +3,7 @@
 use time::{Duration, OffsetDateTime};
 use warp_sentinel::domain::client::policy::ClientPolicy;
 use warp_sentinel::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
+use warp_sentinel::domain::client_secret::StoredSecret;
 use warp_sentinel::domain::scope::Scope;
 use warp_sentinel::domain::token::{EndedToken, RecordId, TokenRecord, TokenValue};
 use warp_sentinel::domain::user::{HashOrigin, NewUser, PasswordHash, UserId};
@@ -44,9 +45,20 @@ pub(super) fn client(client_id: &str) -> Client {
         allowed_scope: Scope::parse("read write").unwrap(),
         default_scope: Scope::parse("read").unwrap(),
         policy: ClientPolicy::default(),
-        secrets: vec![SecretHash([7; 32]), SecretHash([8; 32])],
+        secrets: vec![secret(7), secret(8)],
         is_disabled: false,
+        sessions_ended: 0,
         created_at: noon(),
+    }
+}
+
+/// A secret with all that is known of one.
+pub(super) fn secret(number: u8) -> StoredSecret {
+    StoredSecret {
+        id: id(number.into()),
+        hash: SecretHash([number; 32]),
+        created_at: noon(),
+        last_used_at: Some(noon() + Duration::minutes(number.into())),
     }
 }
 

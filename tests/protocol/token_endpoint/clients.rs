@@ -130,6 +130,7 @@ async fn limited_client(app: &TestApp, id: &str, grant_types: &[GrantType]) {
         policy: ClientPolicy::default(),
         secrets: Vec::new(),
         is_disabled: false,
+        sessions_ended: 0,
         created_at: app.clock.now(),
     };
     app.truth.clients.insert_client(&client).await.unwrap();

@@ -54,6 +54,18 @@ pub(crate) async fn settled(stores: &OwnStores) -> Duration {
     began.elapsed()
 }
 
+/// Checks that Redis has no key of these tokens, and the truth no record.
+pub(crate) async fn are_gone(stores: &OwnStores, tokens: &[String]) {
+    let keys = keys(stores).await;
+    for token in tokens {
+        assert!(!keys.contains(token), "Redis has a key");
+    }
+    for record in records(stores).await {
+        let token = record.get_str("access_token").unwrap();
+        assert!(!tokens.iter().any(|ended| ended == token), "{record}");
+    }
+}
+
 async fn ended(stores: &OwnStores) -> HashSet<String> {
     let mut keys = keys(stores).await;
     for record in records(stores).await {

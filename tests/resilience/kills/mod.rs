@@ -5,6 +5,7 @@
 
 mod bench;
 mod contents;
+mod deletions;
 mod load;
 
 use std::hash::{BuildHasher, Hasher, RandomState};

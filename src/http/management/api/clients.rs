@@ -1,21 +1,92 @@
-//! `GET, POST /management/api/v1/clients`
+//! `GET, POST /management/api/v1/clients`, `GET, PATCH, DELETE` of one of them, `POST` to its
+//! `secrets`, and `DELETE` of one of those.
 
 use std::time::Duration;
 
-use warp::http::StatusCode;
+use bytes::Buf;
+use futures_util::Stream;
+use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
+use super::super::Request;
 use super::super::refusal::Refusal;
-use super::{ListQuery, json};
+use super::{ListQuery, check_change, json, no_content, path, read};
 use crate::actors::management::Management;
+use crate::actors::management::administration::ClientPatch;
 use crate::domain::client::policy::{ClientPolicy, Introspection, Sessions};
 use crate::domain::client::{ClientId, ClientRegistration, ClientType, GrantType};
 use crate::domain::error::RecordError;
 use crate::domain::scope::Scope;
-use crate::http::wire::client::{ClientRecord, NewClientRequest};
+use crate::http::wire::client::{ClientPatchRequest, ClientRecord, NewClientRequest, SecretRecord};
 use crate::http::wire::list::ListResponse;
 
-pub(super) async fn list(management: &Management, query: &ListQuery) -> Result<Response, Refusal> {
+/// Answers what is asked of the clients, or of the one that `rest` names.
+pub(super) async fn answer<S, B>(
+    management: &Management,
+    request: &Request,
+    rest: &[&str],
+    body: S,
+) -> Result<Response, Refusal>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    match (rest, &request.method) {
+        ([], &Method::GET) => list(management, &ListQuery::parse(&request.query)?).await,
+        ([], &Method::POST) => add(management, read(request, body).await?).await,
+        ([], _) => Err(Refusal::method_not_allowed("GET, HEAD, POST")),
+        ([id], &Method::GET) => {
+            let client = management.client(path::client_id(id)).await?;
+            Ok(json(StatusCode::OK, &ClientRecord::from(&client)))
+        }
+        ([id], &Method::PATCH) => {
+            let id = path::client_id(id);
+            change(management, id, read(request, body).await?).await
+        }
+        ([id], &Method::DELETE) => {
+            check_change(request)?;
+            management.delete_client(path::client_id(id)).await?;
+            Ok(no_content())
+        }
+        ([_], _) => Err(Refusal::method_not_allowed("GET, HEAD, PATCH, DELETE")),
+        ([id, "secrets"], &Method::POST) => {
+            check_change(request)?;
+            rotate_secret(management, path::client_id(id)).await
+        }
+        ([_, "secrets"], _) => Err(Refusal::method_not_allowed("POST")),
+        ([id, "secrets", secret], &Method::DELETE) => {
+            check_change(request)?;
+            let (id, secret) = (path::client_id(id), path::record_id(secret)?);
+            management.delete_secret(id, secret).await?;
+            Ok(no_content())
+        }
+        ([_, "secrets", _], _) => Err(Refusal::method_not_allowed("DELETE")),
+        _ => Err(Refusal::not_found()),
+    }
+}
+
+async fn change(
+    management: &Management,
+    id: ClientId,
+    request: ClientPatchRequest,
+) -> Result<Response, Refusal> {
+    let patch = ClientPatch {
+        is_disabled: request.disabled,
+    };
+    let client = management.change_client(id, patch).await?;
+    Ok(json(StatusCode::OK, &ClientRecord::from(&client)))
+}
+
+async fn rotate_secret(management: &Management, id: ClientId) -> Result<Response, Refusal> {
+    let (stored, secret) = management.rotate_secret(id).await?;
+    let record = SecretRecord {
+        client_secret: Some(secret.expose().to_owned()),
+        ..SecretRecord::from(&stored)
+    };
+    Ok(json(StatusCode::CREATED, &record))
+}
+
+async fn list(management: &Management, query: &ListQuery) -> Result<Response, Refusal> {
     let after = query.after.as_deref().map(ClientId::new);
     let page = management.list_clients(after, query.limit).await?;
     let last = page.items.last().filter(|_| page.has_more);
@@ -26,10 +97,7 @@ pub(super) async fn list(management: &Management, query: &ListQuery) -> Result<R
     Ok(json(StatusCode::OK, &response))
 }
 
-pub(super) async fn add(
-    management: &Management,
-    request: NewClientRequest,
-) -> Result<Response, Refusal> {
+async fn add(management: &Management, request: NewClientRequest) -> Result<Response, Refusal> {
     let (client, secret) = management.add_client(registration(request)?).await?;
     let record = ClientRecord {
         client_secret: secret.map(|secret| secret.expose().to_owned()),

@@ -2,6 +2,7 @@
 
 mod actors;
 mod clients;
+mod path;
 mod tokens;
 mod users;
 
@@ -40,27 +41,25 @@ where
 {
     let management = &console.management;
     let path = request.below.strip_prefix("api/v1/").unwrap_or_default();
-    let is_get = request.method == Method::GET;
-    let is_post = request.method == Method::POST;
-    match path {
-        "users" if is_get => users::list(management, &ListQuery::parse(&request.query)?).await,
-        "users" if is_post => users::add(management, read(request, body).await?).await,
-        "clients" if is_get => clients::list(management, &ListQuery::parse(&request.query)?).await,
-        "clients" if is_post => clients::add(management, read(request, body).await?).await,
-        "users" | "clients" => Err(Refusal::method_not_allowed("GET, HEAD, POST")),
-        "tokens/revoke" if is_post => tokens::revoke(management, read(request, body).await?).await,
-        "tokens/revoke" => Err(Refusal::method_not_allowed("POST")),
-        "actors" if is_get => Ok(actors::list(management)),
-        "openapi.json" if is_get => Ok(openapi()),
-        "actors" | "openapi.json" => Err(Refusal::method_not_allowed("GET, HEAD")),
+    let segments = path::segments(path)?;
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match (segments.as_slice(), &request.method) {
+        (["users", rest @ ..], _) => users::answer(management, request, rest, body).await,
+        (["clients", rest @ ..], _) => clients::answer(management, request, rest, body).await,
+        (["tokens", rest @ ..], _) => tokens::answer(management, request, rest, body).await,
+        (["actors"], &Method::GET) => Ok(actors::list(management)),
+        (["openapi.json"], &Method::GET) => Ok(openapi()),
+        (["actors" | "openapi.json"], _) => Err(Refusal::method_not_allowed("GET, HEAD")),
         _ => Err(Refusal::not_found()),
     }
 }
 
-/// Which page of a list is asked for.
+/// Which part of a list is asked for.
 struct ListQuery {
     limit: usize,
     after: Option<String>,
+    /// The one user of this name.
+    username: Option<String>,
 }
 
 impl ListQuery {
@@ -73,19 +72,19 @@ impl ListQuery {
         {
             return Err(bad_cursor());
         }
-        let Some(limit) = query.get("limit") else {
-            return Ok(Self {
-                limit: DEFAULT_LIMIT,
-                after,
-            });
-        };
-        let limit = limit
-            .parse()
-            .ok()
-            .filter(|limit| (1..=MAX_LIMIT).contains(limit));
-        let limit = limit.ok_or_else(|| Refusal::invalid("The limit is 1 to 200."))?;
-        Ok(Self { limit, after })
+        let limit = query.get("limit").map_or(Ok(DEFAULT_LIMIT), read_limit)?;
+        Ok(Self {
+            limit,
+            after,
+            username: query.get("username").map(str::to_owned),
+        })
     }
+}
+
+fn read_limit(text: &str) -> Result<usize, Refusal> {
+    let limit = text.parse().ok();
+    let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| Refusal::invalid("The limit is 1 to 200."))
 }
 
 fn bad_cursor() -> Refusal {
@@ -99,14 +98,21 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
-    origin::check(request)?;
-    // A page of another site can send a form, but not this media type unasked (Fetch §2.2.2).
-    if !is_json(&request.headers) {
-        return Err(Refusal::not_json());
-    }
+    check_change(request)?;
     let body: Bytes = body::read(&request.headers, body).await?;
     let unlike = "The body is not the JSON object that the API description asks for.";
     serde_json::from_slice(&body).map_err(|_unlike| Refusal::invalid(unlike))
+}
+
+/// Checks a state change that may have no body.
+fn check_change(request: &Request) -> Result<(), Refusal> {
+    origin::check(request)?;
+    // A page of another site can send a form, but not this media type unasked (Fetch §2.2.2).
+    if is_json(&request.headers) {
+        Ok(())
+    } else {
+        Err(Refusal::not_json())
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -119,6 +125,10 @@ fn is_json(headers: &HeaderMap) -> bool {
         .next()
         .is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
     is_json && parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"))
+}
+
+fn no_content() -> Response {
+    no_store(StatusCode::NO_CONTENT.into_response())
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {

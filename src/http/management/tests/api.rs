@@ -253,7 +253,18 @@ async fn the_description_names_each_path_and_method() {
     for (path, methods) in [
         ("/users", vec!["get", "post"]),
         ("/clients", vec!["get", "post"]),
+        ("/users/{id}", vec!["delete", "get", "parameters", "patch"]),
+        (
+            "/clients/{client_id}",
+            vec!["delete", "get", "parameters", "patch"],
+        ),
+        ("/clients/{client_id}/secrets", vec!["parameters", "post"]),
+        (
+            "/clients/{client_id}/secrets/{secret_id}",
+            vec!["delete", "parameters"],
+        ),
         ("/tokens/revoke", vec!["post"]),
+        ("/tokens/revoke-all", vec!["post"]),
         ("/actors", vec!["get"]),
         ("/openapi.json", vec!["get"]),
     ] {

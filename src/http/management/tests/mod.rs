@@ -3,6 +3,7 @@
 mod api;
 mod console;
 mod guard;
+mod record_pages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use crate::http::extract::connection::Connection;
 use crate::http::health::Leaving;
 use crate::http::pages::Pages;
 use crate::http::{Handles, Surface, routes};
-use crate::stores::embedded;
+use crate::stores::{Truth, embedded};
 
 const PATH: &str = "/oauth/management";
 const API: &str = "/oauth/management/api/v1";
@@ -47,6 +48,7 @@ struct App {
     routes: BoxedFilter<(warp::reply::Response,)>,
     management: Management,
     tree: Tree,
+    truth: Truth,
     clock: Clock,
     _folder: tempfile::TempDir,
 }
@@ -76,34 +78,38 @@ async fn start() -> App {
     start_with(Options::default()).await
 }
 
+const PASSWORDS: PasswordPolicy = PasswordPolicy {
+    cost: 4,
+    queue: 256,
+    workers: 2,
+    lanes: 6,
+};
+const TOKENS: TokenPolicy = TokenPolicy {
+    access_lifetime: Duration::from_hours(1),
+    refresh_lifetime: None,
+    refresh_idle_lifetime: None,
+};
+
 async fn start_with(options: Options) -> App {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::default();
     let truth = embedded::open(&folder.path().join("sentinel.redb"), &clock).unwrap();
-    let lifetime = Duration::from_hours(1);
     let (registry, registry_child) = UserRegistry::new(truth.clone());
-    let passwords = PasswordPolicy {
-        cost: 4,
-        queue: 256,
-        workers: 2,
-        lanes: 6,
-    };
-    let (passwords, passwords_child) = PasswordPool::new(passwords).unwrap();
+    let (passwords, passwords_child) = PasswordPool::new(PASSWORDS).unwrap();
     let cache_policy = CachePolicy {
         redis: None,
         shards_per_endpoint: 1,
     };
     let (caches, mut children) = TokenCache::new(cache_policy, &truth.tokens, &clock);
-    let tokens = TokenPolicy {
-        access_lifetime: lifetime,
-        refresh_lifetime: None,
-        refresh_idle_lifetime: None,
-    };
     let attempts = Arc::clone(&truth.attempts);
     let (throttle, throttle_child) = Throttle::new(attempts, LIMITS, clock.clone());
     let handles = (registry.clone(), passwords.clone(), throttle.clone());
-    let (issuer, issuer_child) =
-        TokenIssuer::new((truth, caches.clone()), handles, tokens, clock.clone());
+    let (issuer, issuer_child) = TokenIssuer::new(
+        (truth.clone(), caches.clone()),
+        handles,
+        TOKENS,
+        clock.clone(),
+    );
     let picture = Picture::default();
     let (management, management_child) = Management::new(
         (registry.clone(), passwords, issuer.clone(), throttle),
@@ -131,6 +137,7 @@ async fn start_with(options: Options) -> App {
         routes: routes(&handles, &surface(options.hosts)),
         management,
         tree,
+        truth,
         clock,
         _folder: folder,
     }
@@ -244,9 +251,13 @@ impl App {
 }
 
 fn form_with_token(token: &str, fields: &[(&str, &str)]) -> RequestBuilder {
+    form_to(PATH, token, fields)
+}
+
+fn form_to(path: &str, token: &str, fields: &[(&str, &str)]) -> RequestBuilder {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.append_pair("csrf_token", token).extend_pairs(fields);
-    request("POST", PATH)
+    request("POST", path)
         .header("content-type", "application/x-www-form-urlencoded")
         .header("origin", "https://localhost:5000")
         .header("sec-fetch-site", "same-origin")

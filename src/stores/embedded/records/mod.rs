@@ -8,9 +8,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::secret_rows::{SecretRow, read_secrets};
 use super::tables::Millis;
 use crate::domain::client::policy::{ClientPolicy, Introspection, Sessions};
-use crate::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
+use crate::domain::client::{Client, ClientId, ClientType, GrantType};
 use crate::domain::scope::Scope;
 use crate::domain::token::{RecordId, RotatedFrom, TokenRecord, TokenValue};
 use crate::domain::user::{HashOrigin, PasswordHash, User, UserId};
@@ -58,6 +59,8 @@ pub(super) struct UserRow {
     password_hash: Option<String>,
     is_hash_of_flask_sentinel: bool,
     is_disabled: bool,
+    #[serde(default)]
+    sessions_ended: u64,
     created_at: Millis,
 }
 
@@ -70,6 +73,7 @@ impl From<&User> for UserRow {
             is_hash_of_flask_sentinel: hash
                 .is_some_and(|hash| hash.origin() == HashOrigin::FlaskSentinel),
             is_disabled: user.is_disabled,
+            sessions_ended: user.sessions_ended,
             created_at: millis(user.created_at),
         }
     }
@@ -90,6 +94,7 @@ pub(super) fn read_user(id: UserId, bytes: &[u8]) -> Result<User, StoreError> {
             .password_hash
             .map(|hash| PasswordHash::new(hash, origin)),
         is_disabled: row.is_disabled,
+        sessions_ended: row.sessions_ended,
         created_at: instant("users", row.created_at)?,
     })
 }
@@ -103,7 +108,11 @@ pub(super) struct ClientRow {
     allowed_scope: Vec<String>,
     default_scope: Vec<String>,
     secrets: Vec<[u8; 32]>,
+    #[serde(default)]
+    secret_details: Vec<SecretRow>,
     is_disabled: bool,
+    #[serde(default)]
+    sessions_ended: u64,
     created_at: Millis,
     /// Not said by rows of earlier versions, as the next three.
     #[serde(default)]
@@ -125,8 +134,10 @@ impl From<&Client> for ClientRow {
             allowed_grant_types: grant_types.map(|kind| kind.as_str().to_owned()).collect(),
             allowed_scope: scope_row(&client.allowed_scope),
             default_scope: scope_row(&client.default_scope),
-            secrets: client.secrets.iter().map(|secret| secret.0).collect(),
+            secrets: client.secrets.iter().map(|own| own.hash.0).collect(),
+            secret_details: client.secrets.iter().map(SecretRow::from).collect(),
             is_disabled: client.is_disabled,
+            sessions_ended: client.sessions_ended,
             created_at: millis(client.created_at),
             access_lifetime_secs: client.policy.access_lifetime.map(|life| life.as_secs()),
             refresh_lifetime_secs: client.policy.refresh_lifetime.map(|life| life.as_secs()),
@@ -156,6 +167,7 @@ pub(super) fn read_client(id: &str, bytes: &[u8]) -> Result<Client, StoreError> 
             Introspection::Own
         },
     };
+    let created_at = instant("clients", row.created_at)?;
     Ok(Client {
         id: ClientId::new(id),
         client_type: ClientType::parse(&row.client_type).ok_or_else(unknown_type)?,
@@ -166,9 +178,10 @@ pub(super) fn read_client(id: &str, bytes: &[u8]) -> Result<Client, StoreError> 
         allowed_scope: Scope::from_iter(row.allowed_scope),
         default_scope: Scope::from_iter(row.default_scope),
         policy,
-        secrets: row.secrets.into_iter().map(SecretHash).collect(),
+        secrets: read_secrets(row.secrets, row.secret_details, created_at)?,
         is_disabled: row.is_disabled,
-        created_at: instant("clients", row.created_at)?,
+        sessions_ended: row.sessions_ended,
+        created_at,
     })
 }
 

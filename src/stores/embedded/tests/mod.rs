@@ -11,7 +11,8 @@ use time::Duration;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::domain::client::{Client, ClientId, ClientRegistration, ClientType};
+use crate::domain::client::{Client, ClientId, ClientRegistration, ClientType, SecretHash};
+use crate::domain::client_secret::StoredSecret;
 use crate::domain::scope::Scope;
 use crate::domain::token::{EndedToken, RecordId, RotatedFrom, TokenRecord, TokenValue};
 use crate::domain::user::{HashOrigin, NewUser, PasswordHash, User};
@@ -117,8 +118,9 @@ fn client(id: &str, now: OffsetDateTime) -> Client {
         allowed_scope: Scope::parse("read write").unwrap(),
         default_scope: Scope::parse("read").unwrap(),
         policy: registration.policy,
-        secrets: vec![crate::domain::client::SecretHash([7; 32])],
+        secrets: vec![StoredSecret::of_list(SecretHash([7; 32]), 0, now)],
         is_disabled: false,
+        sessions_ended: 0,
         created_at: now,
     }
 }

@@ -3,16 +3,16 @@
 use std::sync::Once;
 use std::time::Duration;
 
-use mongodb::bson::raw::RawBsonRef;
-use mongodb::bson::{Bson, Document, RawDocument, doc};
+use mongodb::bson::{Document, RawDocument, doc};
 use tracing::warn;
 
 use crate::domain::client::policy::{ClientPolicy, Introspection, Sessions};
-use crate::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
+use crate::domain::client::{Client, ClientId, ClientType, GrantType};
+use crate::domain::client_secret::StoredSecret;
 use crate::domain::scope::Scope;
 
 use super::fields::Fields;
-use super::{SCHEMA, SCHEMA_VERSION, binary, date, is_disabled, is_ours};
+use super::{SCHEMA, SCHEMA_VERSION, client_secrets, date, is_disabled, is_ours, sessions_ended};
 
 /// Seconds that an access token of the client lives.
 const ACCESS_LIFETIME: &str = "access_token_lifetime";
@@ -26,11 +26,6 @@ pub(in super::super) fn write(client: &Client) -> Document {
         .iter()
         .map(|grant_type| grant_type.as_str())
         .collect();
-    let secrets: Vec<Bson> = client
-        .secrets
-        .iter()
-        .map(|hash| binary(&hash.0).into())
-        .collect();
     let mut document = doc! {
         "allowed_grant_types": grant_types,
         "client_id": client.id.as_str(),
@@ -42,7 +37,6 @@ pub(in super::super) fn write(client: &Client) -> Document {
         "disabled": client.is_disabled,
         "name": &client.name,
         "allowed_scopes": scope_tokens(&client.allowed_scope),
-        "client_secret_hashes": secrets,
         "sessions": client.policy.sessions.as_str(),
         "introspection": client.policy.introspection.as_str(),
     };
@@ -56,6 +50,7 @@ pub(in super::super) fn write(client: &Client) -> Document {
             document.insert(key, seconds);
         }
     }
+    document.extend(client_secrets::fields(&client.secrets));
     document
 }
 
@@ -64,7 +59,8 @@ pub(in super::super) fn read(document: &RawDocument) -> Option<Client> {
     let document = &Fields::of(document);
     let id = ClientId::new(document.text("client_id")?);
     let made_at = document.record_id("_id")?.created_at();
-    let secrets = secrets(document);
+    let created_at = document.instant("created_at").unwrap_or(made_at);
+    let secrets = client_secrets::read(document, created_at);
     let client = if is_ours(document) {
         Client {
             id,
@@ -77,7 +73,8 @@ pub(in super::super) fn read(document: &RawDocument) -> Option<Client> {
             policy: policy(document),
             secrets,
             is_disabled: is_disabled(document),
-            created_at: document.instant("created_at").unwrap_or(made_at),
+            sessions_ended: sessions_ended(document),
+            created_at,
         }
     } else {
         // Flask-Sentinel writes grant types and scopes but never reads them back.
@@ -91,6 +88,7 @@ pub(in super::super) fn read(document: &RawDocument) -> Option<Client> {
             policy: ClientPolicy::default(),
             secrets,
             is_disabled: is_disabled(document),
+            sessions_ended: sessions_ended(document),
             created_at: made_at,
         }
     };
@@ -98,7 +96,7 @@ pub(in super::super) fn read(document: &RawDocument) -> Option<Client> {
 }
 
 /// Flask-Sentinel never checks a secret: its confidential clients are public ones.
-fn taken_over_type(document: &Fields<'_>, secrets: &[SecretHash]) -> ClientType {
+fn taken_over_type(document: &Fields<'_>, secrets: &[StoredSecret]) -> ClientType {
     static WARNED: Once = Once::new();
     if client_type(document) != Some(ClientType::Confidential) {
         return ClientType::Public;
@@ -118,7 +116,10 @@ fn client_type(document: &Fields<'_>) -> Option<ClientType> {
 
 /// What cannot be read is as if it were not said.
 fn policy(document: &Fields<'_>) -> ClientPolicy {
-    let lifetime = |key| document.seconds(key).map(Duration::from_secs);
+    let lifetime = |key| {
+        let seconds = document.count(key).filter(|seconds| *seconds > 0);
+        seconds.map(Duration::from_secs)
+    };
     let sessions = document.text("sessions").and_then(Sessions::parse);
     let introspection = document
         .text("introspection")
@@ -142,23 +143,14 @@ fn scope_tokens(scope: &Scope) -> Vec<&str> {
     scope.iter().collect()
 }
 
-fn secrets(document: &Fields<'_>) -> Vec<SecretHash> {
-    let hash = |value: RawBsonRef<'_>| match value {
-        RawBsonRef::Binary(binary) => binary.bytes.try_into().ok().map(SecretHash),
-        _ => None,
-    };
-    document
-        .elements("client_secret_hashes")
-        .filter_map(hash)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::RawDocumentBuf;
     use mongodb::bson::oid::ObjectId;
+    use mongodb::bson::{Bson, RawDocumentBuf};
 
     use super::*;
+    use crate::domain::client::SecretHash;
+    use crate::stores::mongo::documents::binary;
 
     fn read(document: &Document) -> Option<Client> {
         super::read(&RawDocumentBuf::try_from(document).unwrap())
@@ -188,7 +180,8 @@ mod tests {
         document.insert("client_secret_hashes", vec![Bson::Binary(binary(&[7; 32]))]);
         let client = read(&document).unwrap();
         assert_eq!(client.client_type, ClientType::Confidential);
-        assert_eq!(client.secrets, [SecretHash([7; 32])]);
+        let secret = StoredSecret::of_list(SecretHash([7; 32]), 0, client.created_at);
+        assert_eq!(client.secrets, [secret]);
     }
 
     #[test]

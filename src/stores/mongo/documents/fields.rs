@@ -44,28 +44,21 @@ impl<'a> Fields<'a> {
         TokenValue::parse(self.text(key)?)
     }
 
-    pub(in super::super) fn count(&self, key: &str) -> Option<u32> {
-        u32::try_from(self.get(key)?.as_i64()?).ok()
-    }
-
     pub(in super::super) fn instant(&self, key: &str) -> Option<OffsetDateTime> {
         let date = self.get(key)?.as_datetime()?;
         let nanos = i128::from(date.timestamp_millis()) * 1_000_000;
         OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()
     }
 
-    /// A whole number of seconds, at least one, of either integer type.
-    pub(super) fn seconds(&self, key: &str) -> Option<u64> {
-        let seconds = match self.get(key)? {
-            RawBsonRef::Int32(seconds) => seconds.into(),
-            RawBsonRef::Int64(seconds) => seconds,
-            _ => return None,
-        };
-        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)
-    }
-
     pub(super) fn is_true(&self, key: &str) -> bool {
         self.get(key).and_then(RawBsonRef::as_bool) == Some(true)
+    }
+
+    /// A number that counts something: no fraction, and not below nought.
+    pub(in super::super) fn count(&self, key: &str) -> Option<u64> {
+        let value = self.get(key)?;
+        let number = value.as_i64().or(value.as_i32().map(i64::from))?;
+        u64::try_from(number).ok()
     }
 
     pub(super) fn document(&self, key: &str) -> Option<Fields<'a>> {

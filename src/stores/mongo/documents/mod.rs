@@ -2,7 +2,9 @@
 //!
 //! A document without our `schema` field is Flask-Sentinel's and is read by its rules.
 
+pub(super) mod change;
 pub(super) mod client;
+pub(super) mod client_secrets;
 pub(super) mod ended_token;
 pub(super) mod fields;
 pub(super) mod token;
@@ -22,6 +24,9 @@ use fields::Fields;
 const SCHEMA: &CStr = cstr!("schema");
 /// The present count.
 const SCHEMA_VERSION: i32 = 1;
+
+/// Counts how often all tokens of a user or client were ended.
+const SESSIONS_ENDED: &str = "sessions_ended";
 
 /// The BSON date of an instant, in whole milliseconds.
 pub(super) fn date(instant: OffsetDateTime) -> DateTime {
@@ -53,4 +58,9 @@ fn is_ours(document: &Fields<'_>) -> bool {
 
 fn is_disabled(document: &Fields<'_>) -> bool {
     document.is_true("disabled")
+}
+
+/// How often all tokens of a user or client were ended; a document that does not say was never asked.
+fn sessions_ended(document: &Fields<'_>) -> u64 {
+    document.count(SESSIONS_ENDED).unwrap_or(0)
 }

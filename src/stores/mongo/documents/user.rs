@@ -7,7 +7,7 @@ use mongodb::bson::{Bson, Document, RawDocument, doc};
 use crate::domain::user::{HashOrigin, NewUser, PasswordHash, User, UserId};
 
 use super::fields::Fields;
-use super::{SCHEMA, SCHEMA_VERSION, binary, date, is_disabled, is_ours};
+use super::{SCHEMA, SCHEMA_VERSION, binary, date, is_disabled, is_ours, sessions_ended};
 
 /// The document of a new user. The hash is binary, as Flask-Sentinel under Python 3 reads it.
 pub(in super::super) fn write(id: ObjectId, user: &NewUser) -> Document {
@@ -41,6 +41,7 @@ pub(in super::super) fn read(document: &RawDocument) -> Option<User> {
         username: document.text("username")?.to_owned(),
         password_hash: password_hash(&document),
         is_disabled: is_disabled(&document),
+        sessions_ended: sessions_ended(&document),
         created_at: document
             .instant("created_at")
             .unwrap_or_else(|| id.created_at()),

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod records;
+mod standings;
 mod token_writes;
 mod tokens;
 
@@ -50,6 +51,11 @@ macro_rules! keeps_the_contract {
                 attempts::attempts_of_one_window_mean_nothing_to_the_next,
                 attempts::attempts_of_one_key_are_none_of_another,
                 tokens::nothing_asked_is_nothing_answered,
+                standings::a_change_of_a_user_counts_the_end_of_its_sessions,
+                standings::a_user_is_removed_only_as_it_was_disabled,
+                standings::a_change_of_a_client_counts_the_end_of_its_sessions,
+                standings::the_pairs_of_somebody_are_listed_by_page,
+                standings::secrets_are_replaced_by_the_first_who_read_them,
             );
         }
     };

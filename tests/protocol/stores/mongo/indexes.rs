@@ -142,5 +142,5 @@ async fn opening_again_finds_its_indexes() {
     let tokens = raw(&settings).await.collection::<Document>("tokens");
     let names = tokens.list_index_names().await.unwrap();
     assert!(names.contains(&"purge_at_1".to_owned()), "{names:?}");
-    assert_eq!(names.len(), 8);
+    assert_eq!(names.len(), 10);
 }
