@@ -9,7 +9,7 @@ use warp_sentinel::domain::client::policy::Introspection;
 use warp_sentinel::domain::client::{Client, ClientType, GrantType};
 
 use crate::rows::{ask, check, group, token_answer_faults};
-use crate::support::app::{Answer, TestApp, answer, spawn_app};
+use crate::support::app::{Answer, AsConsole, TestApp, answer, spawn_app};
 
 fn for_itself(client: &mut Client) {
     client.allowed_grant_types = vec![GrantType::ClientCredentials, GrantType::RefreshToken];
@@ -158,6 +158,41 @@ async fn its_end_is_obeyed_by_every_server_within_250_ms() {
         while sibling.verify(&token).await.status != 401 {
             assert!(revoked_at.elapsed() < Duration::from_millis(250));
         }
+    }
+}
+
+/// CVE-2024-46999: what a client got for itself ends with the client.
+#[tokio::test]
+async fn it_ends_with_its_client_on_every_server() {
+    let app = spawn_app().await;
+    let sibling = app.sibling().await;
+    let own = app
+        .add_client_with(ClientType::Confidential, for_itself)
+        .await;
+    let tokens = [
+        access(&ask_for(&app, &own, "").await),
+        access(&ask_for(&sibling, &own, "write").await),
+    ];
+    for token in &tokens {
+        for server in [&app, &sibling] {
+            assert_eq!(server.verify(token).await.status, 204);
+        }
+    }
+    let url = format!("{}/oauth/management/api/v1/clients/{}", app.url, own.0);
+    let disabled = app.http.patch(url).with_console_credentials();
+    let disabled = answer(disabled.json(&json!({ "disabled": true }))).await;
+    assert_eq!(disabled.status, 200, "{}", disabled.body);
+    let disabled_at = Instant::now();
+    for token in &tokens {
+        for server in [&app, &sibling] {
+            while server.verify(token).await.status != 401 {
+                assert!(disabled_at.elapsed() < Duration::from_millis(250));
+            }
+        }
+    }
+    for server in [&app, &sibling] {
+        let refused = ask_for(server, &own, "").await;
+        assert_eq!(refused.error(), "invalid_client", "{}", refused.body);
     }
 }
 

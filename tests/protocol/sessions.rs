@@ -5,7 +5,7 @@ use std::time::Duration;
 use warp_sentinel::domain::client::policy::Sessions;
 use warp_sentinel::domain::client::{Client, ClientType, GrantType};
 
-use crate::support::app::{TestApp, Tokens, USER, answer, spawn_app, spawn_app_with};
+use crate::support::app::{AsConsole, TestApp, Tokens, USER, answer, spawn_app, spawn_app_with};
 
 async fn login_to(app: &TestApp, client_id: &str) -> Tokens {
     let form = [
@@ -54,6 +54,33 @@ async fn a_client_of_many_sessions_has_one_for_each_login_and_each_is_its_own_fa
     );
     assert_eq!(app.verify(&tablet.access).await.status, 401);
     assert_eq!(app.verify(&other.access).await.status, 204);
+}
+
+#[tokio::test]
+async fn all_sessions_of_a_user_end_together() {
+    let app = spawn_app().await;
+    let sibling = app.sibling().await;
+    let many = |client: &mut Client| client.policy.sessions = Sessions::Many;
+    let (id, _) = app.add_client_with(ClientType::Public, many).await;
+    let mut sessions = Vec::new();
+    for _ in 0..5 {
+        sessions.push(login_to(&app, &id).await);
+    }
+    sessions[0] = refresh_of(&sibling, &id, &sessions[0].refresh)
+        .await
+        .tokens();
+    sessions.push(app.login().await);
+    let url = format!("{}/oauth/management/api/v1/tokens/revoke-all", app.url);
+    let user = app.truth.users.find_user(USER.0).await.unwrap().unwrap().id;
+    let body = serde_json::json!({ "user_id": user.to_string() });
+    let ended = app.http.post(url).with_console_credentials().json(&body);
+    let ended = answer(ended).await;
+    assert_eq!(ended.status, 204, "{}", ended.body);
+    for tokens in &sessions {
+        assert_eq!(app.verify(&tokens.access).await.status, 401);
+        let refused = refresh_of(&sibling, &id, &tokens.refresh).await;
+        assert_eq!(refused.error(), "invalid_grant");
+    }
 }
 
 #[tokio::test]
