@@ -208,6 +208,12 @@ pub trait AttemptStore: Send + Sync {
         requests: &[AttemptRequest],
     ) -> Result<Vec<Reserved>, StoreError>;
 
+    /// Keeps what was counted through a crash of this process: so that nobody waits for it, it is done
+    /// while the passwords are hashed. A store of its own keeps it anyway.
+    async fn keep_attempts(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Notes how attempts ended, and how many of them: those whose window is over count no more. If
     /// it fails they count as failed.
     async fn settle_attempts(

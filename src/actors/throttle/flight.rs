@@ -62,9 +62,16 @@ impl Flight {
                 Err(error) => return refuse_all(asking, error),
             }
         }
+        if asking.is_empty() {
+            return;
+        }
         for Asking { call, attempt } in asking {
             // Who has left leaves it behind, and it is given back.
             call.answer(Ok(attempt));
+        }
+        if let Err(error) = self.store.keep_attempts().await {
+            let error = Chain(&error);
+            tracing::debug!(error = %error, "a crash would forget which attempts were counted");
         }
     }
 

@@ -23,14 +23,20 @@ impl AttemptStore for EmbeddedStore {
         requests: &[AttemptRequest],
     ) -> Result<Vec<Reserved>, StoreError> {
         let (requests, now) = (requests.to_vec(), self.now());
-        // Synced to disk: who makes the server crash must not get his attempts back.
-        self.transact(move |transaction| {
+        self.transact_with(Durability::None, move |transaction| {
             let mut counts = Counts::open(transaction)?;
             counts.remove_ended(now)?;
             let reserve = |request: &AttemptRequest| counts.reserve(request, now);
             requests.iter().map(reserve).collect()
         })
         .await
+    }
+
+    // What is synced to disk takes with it what was not before: who makes the server crash does not
+    // get his attempts back.
+    async fn keep_attempts(&self) -> Result<(), StoreError> {
+        self.transact(|transaction| Counts::open(transaction).map(drop))
+            .await
     }
 
     async fn settle_attempts(
