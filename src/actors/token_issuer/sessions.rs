@@ -17,8 +17,9 @@ use crate::domain::token::{EndedToken, FamilyId, TokenValue};
 use crate::stores::Ends;
 use crate::stores::redis::connection::Publication;
 
-/// The longest it takes to end somebody's tokens. What is done until then stays done.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// The longest it takes to end the tokens of a client or of everyone, of which there may be a hundred
+/// thousand. What is done until then stays done.
+const DEADLINE_OF_MANY: Duration = Duration::from_secs(20);
 /// Pairs that one round ends, so that refreshes hardly wait for it.
 const PAGE: usize = 256;
 
@@ -31,7 +32,11 @@ impl TokenIssuer {
     /// [`IssueError::Overloaded`]; [`IssueError::Unavailable`] when some may live on until the call is
     /// repeated.
     pub async fn end_sessions(&self, of: &SessionsOf) -> Result<usize, IssueError> {
-        let ended = tokio::time::timeout(DEADLINE, self.end_pages(of)).await;
+        let deadline = match of {
+            SessionsOf::User(_) => super::DEADLINE,
+            SessionsOf::Client(_) | SessionsOf::Everyone => DEADLINE_OF_MANY,
+        };
+        let ended = tokio::time::timeout(deadline, self.end_pages(of)).await;
         ended.unwrap_or_else(|_elapsed| Err(AskError::Timeout.into()))
     }
 

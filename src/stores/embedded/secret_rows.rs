@@ -50,3 +50,19 @@ pub(super) fn read_secrets(
     };
     hashes.into_iter().enumerate().map(secret).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_hashes_alone_is_read_and_keeps_its_names() {
+        let made_at = OffsetDateTime::UNIX_EPOCH;
+        let hashes = || vec![[7; 32], [8; 32]];
+        let plain = read_secrets(hashes(), Vec::new(), made_at).unwrap();
+        assert_eq!(plain.len(), 2);
+        assert_ne!(plain[0].id, plain[1].id);
+        let details = plain.iter().map(SecretRow::from).collect();
+        assert_eq!(read_secrets(hashes(), details, made_at).unwrap(), plain);
+    }
+}

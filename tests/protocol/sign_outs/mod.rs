@@ -1,6 +1,7 @@
 //! Users and clients are disabled, deleted and signed out, on two servers over one MongoDB and one
 //! Redis (CVE-2023-22492, CVE-2024-46999: grants that outlive it).
 
+mod embedded;
 mod races;
 mod refused;
 mod secrets;

@@ -10,7 +10,7 @@ use crate::alone::serial;
 use crate::figures::spread;
 use crate::proxy::Proxy;
 use crate::random::Random;
-use crate::support::app::USER;
+use crate::support::app::{Answer, AsConsole, USER, answer};
 use crate::support::length::{Rounds, number};
 
 /// How long they may take where their number is not set.
@@ -28,6 +28,8 @@ enum End {
     Refresh,
     Revocation,
     Login,
+    /// All tokens of the client.
+    SignOut,
 }
 
 /// What happens meanwhile.
@@ -55,7 +57,8 @@ struct Step {
 
 impl Step {
     fn choose(choices: &mut Random) -> Self {
-        let end = [End::Refresh, End::Revocation, End::Login][choices.index(3)];
+        let ends = [End::Refresh, End::Revocation, End::Login, End::SignOut];
+        let end = ends[choices.index(ends.len())];
         let fault = match choices.below(200) {
             0..80 => Fault::None,
             80..130 => Fault::Flush,
@@ -204,6 +207,7 @@ impl Two {
                 End::Refresh => by.refresh(&live.refresh).await,
                 End::Revocation => by.revoke(&live.access).await,
                 End::Login => by.login_as(USER.0, USER.1).await,
+                End::SignOut => sign_out(by).await,
             };
             let answered = Instant::now();
             if !answer.status.is_success() {
@@ -246,4 +250,10 @@ impl Two {
         let left = keys_of(&mut self.link, &[token]).await;
         assert_eq!(left, 0, "in Redis after its end: {repeat}");
     }
+}
+
+async fn sign_out(server: &TestApp) -> Answer {
+    let request = server.post("/oauth/management/api/v1/tokens/revoke-all");
+    let body = serde_json::json!({ "client_id": server.client_id });
+    answer(request.with_console_credentials().json(&body)).await
 }

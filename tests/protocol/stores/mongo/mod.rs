@@ -2,6 +2,7 @@
 
 mod documents;
 mod indexes;
+mod secrets;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::BinarySubtype;
