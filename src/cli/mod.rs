@@ -51,11 +51,11 @@ enum Command {
     Check(SourceFlags),
     /// Print the settings in effect, and where each comes from.
     Settings(settings::SettingsArguments),
-    /// Add and list users.
+    /// Add, list, change and delete users.
     User(user::UserArguments),
-    /// Add and list clients.
+    /// Add, list, change and delete clients.
     Client(client::ClientArguments),
-    /// Revoke tokens.
+    /// End tokens: one, or all of a user, of a client, of everyone.
     Token(token::TokenArguments),
 }
 
