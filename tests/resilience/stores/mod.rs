@@ -5,6 +5,7 @@ mod mongo_away;
 mod overload;
 mod race;
 mod redis_away;
+mod revocation;
 mod sign_outs;
 mod unknown_tokens;
 
