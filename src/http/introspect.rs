@@ -17,6 +17,7 @@ use crate::domain::client::policy::Introspection;
 use crate::domain::client::{Client, ClientType};
 use crate::domain::error::GrantError;
 use crate::domain::token::TokenValue;
+use crate::telemetry::metrics::INTROSPECTION_REQUESTS;
 
 /// What the endpoint asks.
 #[derive(Clone)]
@@ -35,7 +36,15 @@ pub(super) fn introspect(
     client_request(path, trusted_proxies)
         .then(move |request| {
             let introspector = introspector.clone();
-            async move { respond(introspector.answer(request).await) }
+            async move {
+                let answer = introspector.answer(request).await;
+                let outcome = match &answer {
+                    Ok(told) => told.outcome(),
+                    Err(error) => error.code().as_str(),
+                };
+                metrics::counter!(INTROSPECTION_REQUESTS, "outcome" => outcome).increment(1);
+                respond(answer)
+            }
         })
         .boxed()
 }

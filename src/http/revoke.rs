@@ -13,6 +13,7 @@ use super::extract::client_request::{ClientRequest, client_request};
 use super::respond;
 use crate::actors::token_issuer::TokenIssuer;
 use crate::domain::token::TokenValue;
+use crate::telemetry::metrics::REVOCATION_REQUESTS;
 
 /// The body of the 200, which nobody needs; some clients parse it (RFC 7009 §2.2).
 #[derive(Serialize)]
@@ -32,7 +33,13 @@ pub(super) fn revoke(
     client_request(path, trusted_proxies)
         .then(move |request| {
             let issuer = issuer.clone();
-            async move { respond(answer(&issuer, request).await) }
+            async move {
+                let answer = answer(&issuer, request).await;
+                let error = answer.as_ref().err();
+                let outcome = error.map_or("revoked", |error| error.code().as_str());
+                metrics::counter!(REVOCATION_REQUESTS, "outcome" => outcome).increment(1);
+                respond(answer)
+            }
         })
         .boxed()
 }

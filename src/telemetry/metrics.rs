@@ -8,6 +8,10 @@ use thiserror::Error;
 
 /// Token requests; labels `grant_type` (`other` for what we do not serve) and `outcome`.
 pub const TOKEN_REQUESTS: &str = "token_requests_total";
+/// Introspection requests; label `outcome`.
+pub const INTROSPECTION_REQUESTS: &str = "introspection_requests_total";
+/// Revocation requests of clients; label `outcome`.
+pub const REVOCATION_REQUESTS: &str = "revocation_requests_total";
 /// Token records written, replaced or deleted.
 pub const TOKEN_WRITES: &str = "token_writes_total";
 /// Groups in which they were: each is confirmed by the truth once.
@@ -78,6 +82,11 @@ pub fn render() -> String {
 
 fn describe() {
     describe_counter!(TOKEN_REQUESTS, "Token requests by grant type and outcome");
+    describe_counter!(INTROSPECTION_REQUESTS, "Introspection requests by outcome");
+    describe_counter!(
+        REVOCATION_REQUESTS,
+        "Revocation requests of clients by outcome"
+    );
     describe_counter!(TOKEN_WRITES, "Token records written, replaced or deleted");
     describe_counter!(TOKEN_WRITE_GROUPS, "Groups of such writes");
     describe_counter!(VERIFICATIONS, "Verified access tokens by outcome");

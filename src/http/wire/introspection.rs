@@ -80,6 +80,11 @@ impl IntrospectionResponse {
             iss: issued_by.map(str::to_owned),
         }
     }
+
+    /// What it tells, for metrics.
+    pub fn outcome(&self) -> &'static str {
+        if self.active { "active" } else { "inactive" }
+    }
 }
 
 impl Reply for IntrospectionResponse {
