@@ -10,6 +10,7 @@ mod architecture;
 mod client_authentication;
 mod client_credentials;
 mod commands;
+mod documents;
 mod http;
 mod introspection;
 mod metadata;

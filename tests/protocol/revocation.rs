@@ -5,7 +5,8 @@ use redis::AsyncCommands;
 use warp_sentinel::domain::client::ClientType;
 
 use crate::rows::{CANARY, ask, check, group, token_answer_faults};
-use crate::support::app::{Answer, TestApp, Tokens, USER, answer, spawn_app};
+use crate::support::app::{Answer, TestApp, Tokens, USER, answer, spawn_app, spawn_app_with};
+use crate::support::stores::start_mongod;
 
 const PATH: &str = "/oauth/revoke";
 
@@ -91,6 +92,47 @@ async fn what_is_unknown_counts_as_revoked() {
         ),
     ];
     check(&ask(vec![group(200, "", rows)]).await, token_answer_faults);
+}
+
+/// RFC 7009 §2.1: what the hint does not lead to is looked for among all types.
+#[tokio::test]
+async fn a_wrong_hint_ends_the_token_all_the_same() {
+    let app = spawn_app().await;
+    let own = ("client_id", app.client_id.as_str());
+    for hint in ["access_token", "refresh_token", "pickle"] {
+        for by_refresh in [false, true] {
+            let tokens = app.login().await;
+            let token = if by_refresh {
+                &tokens.refresh
+            } else {
+                &tokens.access
+            };
+            let form = [own, ("token", token.as_str()), ("token_type_hint", hint)];
+            let revoked = answer(app.post_form(PATH, &form)).await;
+            assert_eq!(revoked.status, 200, "{hint}, by refresh: {by_refresh}");
+            let verified = app.verify(&tokens.access).await;
+            assert_eq!(verified.status, 401, "{hint}, by refresh: {by_refresh}");
+        }
+    }
+}
+
+/// RFC 7009 §2.2.1: after a 503 the client takes the token to live, and asks again.
+#[tokio::test]
+async fn what_could_not_be_revoked_is_told_as_not_done() {
+    let mongod = start_mongod(&[]).await;
+    let uri = format!("mongodb://{}", mongod.address());
+    let app = spawn_app_with(&[("SENTINEL_MONGO_URI", &uri)]).await;
+    let tokens = app.login().await;
+    drop(mongod);
+    let own = app.client_id.as_str();
+    let end = |token: &str| app.post_form(PATH, &[("client_id", own), ("token", token)]);
+    let rows = vec![
+        ("I11 an access token", end(&tokens.access)),
+        ("I11 a refresh token", end(&tokens.refresh)),
+        ("I11 an unknown one", end(&"x".repeat(30))),
+    ];
+    let rows = vec![group(503, "temporarily_unavailable", rows)];
+    check(&ask(rows).await, token_answer_faults);
 }
 
 /// RFC 7009 §2, §2.1.
