@@ -39,10 +39,11 @@ impl StoredSecret {
     }
 }
 
-/// The secrets after a new one was added: of the earlier ones only the newest stays.
+/// The secrets after a new one was added: of the earlier ones the one stays that was used last, or
+/// else the newest. A rotation whose answer was lost is repeated, and must not end what is in use.
 pub fn rotated(earlier: &[StoredSecret], new: StoredSecret) -> Vec<StoredSecret> {
-    let newest = earlier.last().cloned();
-    newest.into_iter().chain([new]).collect()
+    let used_last = earlier.iter().max_by_key(|own| own.last_used_at).cloned();
+    used_last.into_iter().chain([new]).collect()
 }
 
 #[cfg(test)]
@@ -60,5 +61,11 @@ mod tests {
         assert_eq!(rotated(&[secret(1)], secret(2)), [secret(1), secret(2)]);
         let three = rotated(&[secret(1), secret(2)], secret(3));
         assert_eq!(three, [secret(2), secret(3)]);
+        let used = StoredSecret {
+            last_used_at: Some(OffsetDateTime::UNIX_EPOCH),
+            ..secret(1)
+        };
+        let repeated = rotated(&[used.clone(), secret(2)], secret(3));
+        assert_eq!(repeated, [used, secret(3)]);
     }
 }

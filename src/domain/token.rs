@@ -192,7 +192,8 @@ impl TokenRecord {
             family: self.family,
             ended_at: now,
             access_expires_at: self.expires_at,
-            forget_at: longest.max(self.expires_at) + CLEANUP_SLACK,
+            // What ends with the calendar has no day after it.
+            forget_at: longest.max(self.expires_at).saturating_add(CLEANUP_SLACK),
             is_answered: false,
             is_published: false,
         }

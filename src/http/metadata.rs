@@ -29,6 +29,7 @@ struct Metadata<'a> {
     response_types_supported: [&'static str; 0],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     grant_types_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
     token_endpoint_auth_methods_supported: &'static [&'static str],
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: &'static [&'static str],
@@ -55,9 +56,13 @@ fn describe<'a>(issuer: &'a str, surface: &Surface) -> Metadata<'a> {
     Metadata {
         issuer,
         grant_types_supported: grant_types.filter(|_| token_endpoint.is_some()).collect(),
+        token_endpoint_auth_methods_supported: if token_endpoint.is_some() {
+            AUTH_METHODS
+        } else {
+            &[]
+        },
         token_endpoint,
         response_types_supported: [],
-        token_endpoint_auth_methods_supported: AUTH_METHODS,
         introspection_endpoint: at(&surface.introspection_path),
         introspection_endpoint_auth_methods_supported: CONFIDENTIAL_AUTH_METHODS,
         revocation_endpoint: at(&surface.revocation_path),

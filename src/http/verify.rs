@@ -47,20 +47,42 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Result<Response, BearerError> {
     // The token comes first: who has none is told so, whatever the query holds.
-    let scope = read_scope(query);
-    let least = scope.clone().unwrap_or_default();
+    let needed = read_needed(query);
+    let least = needed
+        .as_ref()
+        .map_or_else(|_| Scope::default(), |own| own.scope.clone());
     let live = protect::verify(caches, headers, &least).await?;
-    scope.map(|_granted| describe(&live))
+    if needed?.is_user && live.user_id().is_none() {
+        return Err(unreadable());
+    }
+    Ok(describe(&live))
 }
 
-// A scope that cannot be read is one that no token has.
-fn read_scope(query: &str) -> Result<Scope, BearerError> {
+/// What a token must have.
+#[derive(Default)]
+struct Needed {
+    scope: Scope,
+    /// It must be a user's.
+    is_user: bool,
+}
+
+// What cannot be read is what no token has.
+fn read_needed(query: &str) -> Result<Needed, BearerError> {
     if query.is_empty() {
-        return Ok(Scope::default());
+        return Ok(Needed::default());
     }
-    let unreadable = || BearerError::InsufficientScope(String::new());
     let query = Form::parse_pairs(query.as_bytes()).map_err(|_| unreadable())?;
-    Scope::parse(query.get("scope").unwrap_or_default()).map_err(|_| unreadable())
+    let scope = Scope::parse(query.get("scope").unwrap_or_default()).map_err(|_| unreadable())?;
+    let is_user = match query.get("user") {
+        None => false,
+        Some("required") => true,
+        Some(_) => return Err(unreadable()),
+    };
+    Ok(Needed { scope, is_user })
+}
+
+fn unreadable() -> BearerError {
+    BearerError::InsufficientScope(String::new())
 }
 
 // The texts are slices of the cached token's own: nothing is formatted or copied for a request.

@@ -109,6 +109,13 @@ async fn where_a_user_is_needed_it_is_forbidden() {
     let user = app.login().await.access;
     let told = answer(app.get("/own").bearer_auth(&user)).await;
     assert_eq!((told.status.as_u16(), told.body.as_str()), (200, "jonas"));
+    let proxied = |query: &str, token: &str| {
+        let path = format!("/oauth/verify?{query}");
+        answer(app.get(&path).bearer_auth(token))
+    };
+    assert_eq!(proxied("user=required", &token).await.status, 403);
+    assert_eq!(proxied("user=required", &user).await.status, 204);
+    assert_eq!(proxied("user=perhaps", &user).await.status, 403);
 }
 
 /// A program that reads Redis takes the bearer of any key for a user.

@@ -32,13 +32,13 @@ fn every_test_that_a_document_names_is_there() {
 /// a `*` for all of a module or for the rest of a name.
 fn has((own, text): &Source, name: &str) -> bool {
     let whole = name.trim_end_matches("::*").trim_end_matches("::");
-    let (module, test) = whole.rsplit_once("::").unwrap_or_default();
+    let (module, function) = whole.rsplit_once("::").unwrap_or_default();
     // Tests in the file of what they test have a module of their own there.
     let file = module.strip_suffix("::tests").unwrap_or(module);
     let is_of = |module: &str| own.ends_with(&format!("::{module}::"));
-    let item = match test.strip_suffix('*') {
+    let item = match function.strip_suffix('*') {
         Some(beginning) => format!("fn {beginning}"),
-        None => format!("fn {test}("),
+        None => format!("fn {function}("),
     };
     let is_module = own.contains(&format!("::{whole}::"));
     is_module || ((is_of(module) || is_of(file)) && text.contains(&item))

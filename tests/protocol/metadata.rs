@@ -52,6 +52,8 @@ async fn what_is_turned_off_is_not_listed() {
     let body = answer(app.get(PATH)).await.json();
     assert!(body.get("token_endpoint").is_none(), "{body}");
     assert!(body.get("grant_types_supported").is_none(), "{body}");
+    let methods = body.get("token_endpoint_auth_methods_supported");
+    assert!(methods.is_none(), "{body}");
     assert!(body.get("introspection_endpoint").is_some(), "{body}");
 }
 

@@ -128,8 +128,10 @@ impl Management {
             return Ok(false);
         };
         self.throttle.check_console(network)?;
-        // A browser sends its credentials with each request: only new ones are an attempt.
-        let digest = digest::of_parts(&[username.as_bytes(), password.as_bytes()]);
+        // A browser sends its credentials with each request: only new ones are an attempt. What was
+        // found good for one network says nothing to another, which could try out any number here.
+        let from = network.map(|network| network.octets()).unwrap_or_default();
+        let digest = digest::of_parts(&[username.as_bytes(), password.as_bytes(), &from]);
         if self.ask(digest, ManagementMessage::IsVerified).await? {
             return Ok(true);
         }
@@ -142,7 +144,13 @@ impl Management {
                 let verify = self
                     .passwords
                     .verify(password, Some(hash.clone()), &requester);
-                verify.await?
+                match verify.await {
+                    Ok(is_match) => is_match,
+                    Err(error) => {
+                        attempt.given_back();
+                        return Err(error.into());
+                    }
+                }
             }
         };
         if is_user && is_password {

@@ -7,8 +7,9 @@ use super::error::ThrottledBy;
 use crate::domain::attempt::{AttemptOutcome, Reservation};
 
 /// An attempt that was counted, until somebody says how it ended. Dropped before, as when its caller
-/// leaves or a store fails, it is given back.
-#[must_use = "dropped, it counts no longer"]
+/// leaves or a store fails, it is given back; but at the console it has failed, or who leaves each time
+/// before the answer could guess for ever.
+#[must_use = "dropped, it counts no longer, or as failed"]
 pub struct Attempt {
     reservations: Vec<(Reservation, ThrottledBy)>,
     actor: Option<ActorRef<ThrottleMessage>>,
@@ -51,6 +52,11 @@ impl Attempt {
         });
     }
 
+    /// Nothing was looked at: it counts no longer.
+    pub fn given_back(mut self) {
+        self.settle(|_by| AttemptOutcome::GivenBack);
+    }
+
     fn settle(&mut self, outcome: impl Fn(ThrottledBy) -> AttemptOutcome) {
         let reservations = std::mem::take(&mut self.reservations).into_iter();
         let ended: Vec<_> = reservations
@@ -65,6 +71,11 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.settle(|_by| AttemptOutcome::GivenBack);
+        self.settle(|by| match by {
+            ThrottledBy::Console => AttemptOutcome::Failed,
+            ThrottledBy::User | ThrottledBy::Network | ThrottledBy::Client => {
+                AttemptOutcome::GivenBack
+            }
+        });
     }
 }

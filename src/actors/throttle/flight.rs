@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ractor::ActorRef;
 
@@ -16,6 +17,10 @@ use crate::stores::AttemptStore;
 use crate::stores::error::StoreError;
 use crate::telemetry::chain::Chain;
 
+/// How often it is tried to note how attempts ended: for as long as a change of the primary takes.
+const SETTLE_ATTEMPTS: usize = 10;
+/// The pause after one that failed.
+const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 /// Most counts that one attempt has.
 const MOST_COUNTERS: usize = 2;
 
@@ -148,9 +153,23 @@ pub(super) async fn settle(
     let (failed, others): (Vec<_>, Vec<_>) =
         counts.partition(|(_, outcome, _)| *outcome == AttemptOutcome::Failed);
     for ended in [failed, others] {
-        if let Err(error) = store.settle_attempts(&ended).await {
-            let error = Chain(&error);
-            tracing::debug!(error = %error, "attempts count as failed until their window ends");
+        if !ended.is_empty() {
+            settle_stubbornly(&*store, &ended).await;
         }
+    }
+}
+
+// What is not given back counts as failed, and a store that was away for a moment would lock out a
+// network in which nobody has failed.
+async fn settle_stubbornly(store: &dyn AttemptStore, ended: &[(Reservation, AttemptOutcome, u32)]) {
+    for _ in 0..SETTLE_ATTEMPTS {
+        match store.settle_attempts(ended).await {
+            Ok(()) => return,
+            Err(error) => {
+                let error = Chain(&error);
+                tracing::debug!(error = %error, "attempts count as failed until this can be told");
+            }
+        }
+        tokio::time::sleep(SETTLE_PAUSE).await;
     }
 }

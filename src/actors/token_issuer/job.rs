@@ -16,6 +16,8 @@ use crate::stores::error::StoreError;
 /// A request that passed: what tokens are to be issued for.
 pub(super) struct Issue {
     pub(super) client_id: ClientId,
+    /// How often the client's tokens had been ended when it was authenticated.
+    pub(super) client_sessions_ended: u64,
     /// Who logged in; `None` where the client asks for itself.
     pub(super) user: Option<GrantUser>,
     /// How often the user's tokens had been ended when its password was read.
@@ -41,6 +43,8 @@ impl Issue {
 /// A refresh by an authenticated client.
 pub(super) struct Rotate {
     pub(super) request: RefreshTokenRequest,
+    /// How often the client's tokens had been ended when it was authenticated.
+    pub(super) client_sessions_ended: u64,
     pub(super) policy: TokenPolicy,
 }
 
@@ -51,7 +55,8 @@ pub(super) struct Revoke {
     pub(super) client_id: Option<ClientId>,
 }
 
-type Asked<Q, A> = Call<Q, Result<A, IssueError>>;
+/// A call that a round answers.
+pub(super) type Asked<Q, A> = Call<Q, Result<A, IssueError>>;
 
 /// One thing to do, and who asked for it.
 pub(super) enum Job {

@@ -7,6 +7,7 @@ pub mod error;
 pub mod request;
 
 mod actor;
+mod clients;
 mod flight;
 mod found;
 mod job;
@@ -18,7 +19,6 @@ mod settlement;
 mod standing;
 mod step;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::handle::{AskError, Handle, within};
@@ -33,13 +33,12 @@ use crate::domain::client::{Client, GrantType};
 use crate::domain::error::GrantError;
 use crate::domain::grant::password::PasswordRequest;
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
-use crate::domain::scope::Scope;
-use crate::domain::token::{GrantUser, TokenValue};
+use crate::domain::token::TokenValue;
 use crate::stores::Truth;
 use actor::{TokenIssuerActor, TokenIssuerMessage};
 use error::IssueError;
 use flight::Flight;
-use job::{Issue, Job, Revoke, Rotate};
+use job::{Job, Revoke, Rotate};
 use request::{ClientCredentials, IssuedTokens, RefreshGrant, TokenPolicy, TokenRequest};
 
 /// The longest a caller waits for a write.
@@ -55,6 +54,10 @@ pub struct TokenIssuer {
     refreshes: Handle<TokenIssuerMessage>,
     revocations: Handle<TokenIssuerMessage>,
     inspections: Handle<TokenIssuerMessage>,
+    /// Tokens of clients for themselves.
+    of_clients: Handle<TokenIssuerMessage>,
+    /// The end of all tokens of somebody.
+    endings: Handle<TokenIssuerMessage>,
     registry: UserRegistry,
     passwords: PasswordPool,
     policy: TokenPolicy,
@@ -86,6 +89,8 @@ impl TokenIssuer {
                 refreshes: handle.beside(BOUND),
                 revocations: handle.beside(BOUND),
                 inspections: handle.beside(BOUND),
+                of_clients: handle.beside(BOUND),
+                endings: handle.beside(BOUND),
                 logins: handle,
                 registry,
                 passwords,
@@ -117,6 +122,7 @@ impl TokenIssuer {
         credentials: ClientCredentials,
         request: TokenRequest,
     ) -> Result<IssuedTokens, IssueError> {
+        let secret = credentials.secret.clone();
         match request {
             TokenRequest::Password {
                 username,
@@ -135,7 +141,8 @@ impl TokenIssuer {
                     password,
                     scope,
                 };
-                self.issue_for_password(&client, request, (&requester, network))
+                let grant = (&*client, &secret, GrantType::Password);
+                self.issue_for_password(grant, request, (&requester, network))
                     .await
             }
             TokenRequest::RefreshToken {
@@ -152,42 +159,21 @@ impl TokenIssuer {
                     refresh_token,
                     scope,
                 };
-                let policy = self.policy.of_client(&client.policy);
-                let message = |call| TokenIssuerMessage::Job(Job::Rotate(call));
-                self.refreshes
-                    .ask(Rotate { request, policy }, within(DEADLINE), message)
-                    .await?
+                let rotate = |client: &Client| {
+                    Ok(Rotate {
+                        request: request.clone(),
+                        client_sessions_ended: client.sessions_ended,
+                        policy: self.policy.of_client(&client.policy),
+                    })
+                };
+                let grant = (&*client, &secret, GrantType::RefreshToken);
+                self.ask_for(&self.refreshes, grant, rotate, Job::Rotate)
+                    .await
             }
             TokenRequest::ClientCredentials { scope } => {
-                let client = self
-                    .authorize(&credentials, GrantType::ClientCredentials)
-                    .await?;
-                let scope = client.grant_scope(&scope)?;
-                let issue = self.issue_to(&client, None, scope);
-                let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
-                self.refreshes.ask(issue, within(DEADLINE), message).await?
+                self.issue_to_itself(&credentials, &scope).await
             }
         }
-    }
-
-    // The user is who logged in, and how often the tokens of that user had been ended before.
-    fn issue_to(
-        &self,
-        client: &Client,
-        user: Option<(GrantUser, u64)>,
-        scope: Scope,
-    ) -> Box<Issue> {
-        let (user, sessions_ended) = user.unzip();
-        let refreshes = client.check_grant_type(GrantType::RefreshToken).is_ok();
-        Box::new(Issue {
-            client_id: client.id.clone(),
-            is_refreshable: user.is_some() && refreshes,
-            user,
-            sessions_ended,
-            scope,
-            sessions: client.policy.sessions,
-            policy: self.policy.of_client(&client.policy),
-        })
     }
 
     /// Ends a token and its pair: in the truth, in Redis and in the local copy. An unknown token
@@ -241,53 +227,5 @@ impl TokenIssuer {
         self.revocations
             .ask(revoke, within(DEADLINE), message)
             .await?
-    }
-
-    /// Finds the client and authenticates it (RFC 6749 §2.3).
-    ///
-    /// # Errors
-    /// [`GrantError::InvalidClient`]; [`IssueError::Overloaded`], [`IssueError::Unavailable`].
-    pub async fn authenticate(
-        &self,
-        credentials: &ClientCredentials,
-    ) -> Result<Arc<Client>, IssueError> {
-        let (secret, network) = (credentials.secret.as_ref(), credentials.network);
-        // A client without a secret has nothing that could be guessed: whatever others of its network
-        // have tried, it goes on.
-        if secret.is_some() {
-            self.throttle.check_client(network)?;
-        }
-        let id = &credentials.client_id;
-        let mut found = self.registry.find_client(id).await?;
-        let is_refused = |client: &Arc<Client>| client.authenticate(secret).is_err();
-        if found.as_ref().is_some_and(is_refused) {
-            // It may have been enabled, or been given a secret, since it was read.
-            found = self.registry.find_client_anew(id).await?;
-        }
-        let authenticated = found.and_then(|client| {
-            let used = client.authenticate(secret).ok()?;
-            Some((client, used))
-        });
-        let Some((client, used)) = authenticated else {
-            if secret.is_some() {
-                self.throttle.count_client_failure(network).await?;
-            }
-            return Err(GrantError::InvalidClient.into());
-        };
-        if let Some(secret) = used {
-            let now = self.flight.clock.now();
-            self.registry.note_secret_use(&client.id, secret, now);
-        }
-        Ok(client)
-    }
-
-    async fn authorize(
-        &self,
-        credentials: &ClientCredentials,
-        grant_type: GrantType,
-    ) -> Result<Arc<Client>, IssueError> {
-        let client = self.authenticate(credentials).await?;
-        client.check_grant_type(grant_type)?;
-        Ok(client)
     }
 }

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use super::actor::TokenIssuerMessage;
+use super::TokenIssuer;
 use super::error::IssueError;
 use super::job::Job;
 use super::request::IssuedTokens;
-use super::{DEADLINE, TokenIssuer};
-use crate::actors::handle::within;
 use crate::actors::password_pool::PasswordPoolError;
 use crate::actors::password_pool::fair_queue::Requester;
 use crate::actors::throttle::Attempt;
-use crate::domain::client::Client;
+use crate::domain::client::{Client, GrantType, SecretHash};
 use crate::domain::grant::password::{self, PasswordRequest};
 use crate::domain::network::Network;
 use crate::domain::user::{PasswordHash, User, UserId};
@@ -22,12 +20,12 @@ const STRENGTHEN_WITHIN: Duration = Duration::from_secs(1);
 impl TokenIssuer {
     pub(super) async fn issue_for_password(
         &self,
-        client: &Client,
+        grant: (&Client, &Option<SecretHash>, GrantType),
         request: PasswordRequest,
         (requester, network): (&Requester, Option<Network>),
     ) -> Result<IssuedTokens, IssueError> {
         request.check_lengths()?;
-        let scope = client.grant_scope(&request.scope)?;
+        grant.0.grant_scope(&request.scope)?;
         let (attempt, user) = self.begin_login(&request.username, network).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         let is_match = self
@@ -44,9 +42,11 @@ impl TokenIssuer {
         };
         attempt.succeeded();
         let id = user.id;
-        let issue = self.issue_to(client, Some((user, sessions_ended)), scope);
-        let message = |call| TokenIssuerMessage::Job(Job::Issue(call));
-        let issued = self.logins.ask(issue, within(DEADLINE), message).await??;
+        let issue = |client: &Client| {
+            let scope = client.grant_scope(&request.scope)?;
+            Ok(self.issue_to(client, Some((user.clone(), sessions_ended)), scope))
+        };
+        let issued = self.ask_for(&self.logins, grant, issue, Job::Issue).await?;
         if let Some(weak) = hash.filter(|hash| self.passwords.is_weak(hash)) {
             let strong = self.passwords.hash(request.password, requester);
             let strengthened = self.strengthen(id, weak, strong);

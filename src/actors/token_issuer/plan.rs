@@ -47,7 +47,7 @@ impl Decider {
         let (now, policy) = (self.now, issue.policy);
         let basis = Basis {
             user: issue.sessions_ended,
-            client: client_of(&issue.client_id, found)?,
+            client: client_of(&issue.client_id, issue.client_sessions_ended, found)?,
         };
         let only = issue.session();
         let replaced = only
@@ -81,7 +81,7 @@ impl Decider {
 
     fn rotate(&self, rotate: &Rotate, found: &Found) -> Result<Step, GrantError> {
         let request = &rotate.request;
-        let client = client_of(&request.client_id, found)?;
+        let client = client_of(&request.client_id, rotate.client_sessions_ended, found)?;
         let Some(record) = found.by_refresh.get(&request.refresh_token) else {
             let end = found
                 .ends
@@ -151,10 +151,11 @@ impl Decider {
 }
 
 // How often the client's tokens had been ended before anything is written for it.
-fn client_of(id: &ClientId, found: &Found) -> Result<u64, GrantError> {
-    let enabled = found.clients.get(id).filter(|client| !client.is_disabled);
-    let standing = enabled.ok_or(GrantError::InvalidClient)?;
-    Ok(standing.sessions_ended)
+fn client_of(id: &ClientId, authenticated: u64, found: &Found) -> Result<u64, GrantError> {
+    let standing = found.clients.get(id);
+    let standing = standing.filter(|client| client.confirms(authenticated));
+    standing.ok_or(GrantError::InvalidClient)?;
+    Ok(authenticated)
 }
 
 // All that descends from these logins, rotated in between or not.

@@ -54,7 +54,7 @@ impl TokenIssuer {
             let families: HashSet<FamilyId> = page.iter().map(|record| record.family).collect();
             let families: Vec<FamilyId> = families.into_iter().collect();
             let message = |call| TokenIssuerMessage::Job(Job::EndFamilies(call));
-            self.revocations
+            self.endings
                 .ask(families, within(super::DEADLINE), message)
                 .await??;
         }

@@ -20,6 +20,7 @@ pub(super) enum UserRegistryMessage {
     Job(Box<Job>),
     Landed(Landed<()>),
     KnownLanded(Landed<()>),
+    ChangesLanded(Landed<()>),
     PagesLanded(Landed<()>),
     SecretUsed(SecretUse),
     UsesLanded(Landed<()>),
@@ -31,6 +32,7 @@ impl Kind for UserRegistryMessage {
             Self::Job(job) => job.kind(),
             Self::Landed(_) => "landed",
             Self::KnownLanded(_) => "known_landed",
+            Self::ChangesLanded(_) => "changes_landed",
             Self::PagesLanded(_) => "pages_landed",
             Self::SecretUsed(_) => "secret_used",
             Self::UsesLanded(_) => "uses_landed",
@@ -46,6 +48,8 @@ pub(super) struct State {
     jobs: Batch<Job>,
     /// What refreshes need of a known client does not wait for a flood of others.
     known: Batch<Job>,
+    /// To disable somebody must not wait for pages.
+    changes: Batch<Job>,
     /// Pages for the console may take long; nobody's login waits for them.
     pages: Batch<Job>,
     /// What nobody waits for.
@@ -66,6 +70,7 @@ impl Actor for UserRegistryActor {
             truth,
             jobs: Batch::new(),
             known: Batch::new(),
+            changes: Batch::new(),
             pages: Batch::new(),
             uses: Batch::new(),
         })
@@ -81,6 +86,7 @@ impl Actor for UserRegistryActor {
             UserRegistryMessage::Job(job) => state.lane_of(&job).push(*job),
             UserRegistryMessage::Landed(landed) => state.jobs.land(landed)?,
             UserRegistryMessage::KnownLanded(landed) => state.known.land(landed)?,
+            UserRegistryMessage::ChangesLanded(landed) => state.changes.land(landed)?,
             UserRegistryMessage::PagesLanded(landed) => state.pages.land(landed)?,
             UserRegistryMessage::SecretUsed(used) => state.uses.push(used),
             UserRegistryMessage::UsesLanded(landed) => state.uses.land(landed)?,
@@ -95,6 +101,7 @@ impl State {
         match job.lane() {
             Lane::Logins => &mut self.jobs,
             Lane::Known => &mut self.known,
+            Lane::Changes => &mut self.changes,
             Lane::Pages => &mut self.pages,
         }
     }
@@ -107,6 +114,10 @@ impl State {
         if let Some(known) = self.known.take_off(usize::MAX) {
             let flight = run_all(self.truth.clone(), known);
             launch(myself.clone(), flight, UserRegistryMessage::KnownLanded);
+        }
+        if let Some(changes) = self.changes.take_off(usize::MAX) {
+            let flight = run_all(self.truth.clone(), changes);
+            launch(myself.clone(), flight, UserRegistryMessage::ChangesLanded);
         }
         if let Some(pages) = self.pages.take_off(usize::MAX) {
             let flight = run_all(self.truth.clone(), pages);

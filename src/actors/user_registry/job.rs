@@ -35,6 +35,7 @@ pub(super) enum Job {
 pub(super) enum Lane {
     Logins,
     Known,
+    Changes,
     Pages,
 }
 
@@ -76,9 +77,8 @@ impl Job {
             | Self::UpdateClient(_)
             | Self::DeleteClient(_)
             | Self::CountEndOfAllSessions(_)
-            | Self::ReplaceSecrets(_)
-            | Self::ListUsers(_)
-            | Self::ListClients(_) => Lane::Pages,
+            | Self::ReplaceSecrets(_) => Lane::Changes,
+            Self::ListUsers(_) | Self::ListClients(_) => Lane::Pages,
         }
     }
 

@@ -157,6 +157,18 @@ impl UserRegistry {
         self.find_client_of(id, REFUSALS_REST_ON).await
     }
 
+    /// The client of this identifier, as the store has it now: for one that has changed since it was
+    /// authenticated.
+    ///
+    /// # Errors
+    /// [`RegistryError::Overloaded`], [`RegistryError::Unavailable`].
+    pub async fn find_client_now(
+        &self,
+        id: &ClientId,
+    ) -> Result<Option<Arc<Client>>, RegistryError> {
+        self.find_client_of(id, Duration::ZERO).await
+    }
+
     /// Stores a new user.
     ///
     /// # Errors

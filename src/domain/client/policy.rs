@@ -48,15 +48,19 @@ impl ClientPolicy {
     /// [`RecordError::Lifetime`] for a lifetime of nothing or of over 100 years;
     /// [`RecordError::Introspection`] for a public client that is to see everyone's tokens.
     pub fn check(&self, client_type: ClientType) -> Result<(), RecordError> {
-        let is_good = |lifetime: &Duration| !lifetime.is_zero() && *lifetime <= MAX_LIFETIME;
         let lifetimes = [self.access_lifetime, self.refresh_lifetime];
-        if !lifetimes.iter().flatten().all(is_good) {
+        if !lifetimes.into_iter().flatten().all(Self::is_lifetime) {
             return Err(RecordError::Lifetime);
         }
         if client_type == ClientType::Public && self.introspection == Introspection::Any {
             return Err(RecordError::Introspection);
         }
         Ok(())
+    }
+
+    /// Whether a client may have this lifetime: not nothing, and at most 100 years.
+    pub fn is_lifetime(lifetime: Duration) -> bool {
+        !lifetime.is_zero() && lifetime <= MAX_LIFETIME
     }
 }
 

@@ -36,7 +36,7 @@ pub fn read(
             let undecodable = |_| OAuthError::invalid_client();
             let id = decode(id.as_bytes()).map_err(undecodable)?;
             let secret = decode(secret.as_bytes()).map_err(undecodable)?;
-            check_single_method(&id, &secret, form)?;
+            check_single_method(&id, form)?;
             // An empty secret is no secret: some clients send their identifier that way.
             Ok(credentials(
                 &id,
@@ -48,9 +48,9 @@ pub fn read(
 }
 
 // "The client MUST NOT use more than one authentication method in each request" (RFC 6749 §2.3)
-fn check_single_method(id: &str, secret: &str, form: &Form) -> Result<(), OAuthError> {
+fn check_single_method(id: &str, form: &Form) -> Result<(), OAuthError> {
     let is_other = form.get("client_id").is_some_and(|other| other != id);
-    if is_other || (!secret.is_empty() && form.get("client_secret").is_some()) {
+    if is_other || form.get("client_secret").is_some() {
         return Err(OAuthError::invalid_request(
             "the client is named in two ways",
         ));

@@ -73,7 +73,12 @@ async fn a_client_authenticates_in_one_way_or_is_refused() {
     ];
     let twice = |other: &str| named(other).basic_auth(id, Some(secret));
     let both = form(id, secret).basic_auth(id, Some(secret));
-    let malformed = vec![("T13 two secrets", both), ("T13 two names", twice(public))];
+    let empty_too = form(public, CANARY).basic_auth(public, Some(""));
+    let malformed = vec![
+        ("T13 two secrets", both),
+        ("T13 an empty one in the header", empty_too),
+        ("T13 two names", twice(public)),
+    ];
     let granted = vec![
         ("T13 one name, twice", twice(id)),
         ("a public client", named(public)),

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 use warp::http::HeaderMap;
@@ -33,7 +33,9 @@ impl Connection {
     }
 
     /// The network that the request came from: of the first address, counted from us, that is no
-    /// proxy we trust. `None` on a Unix socket where no proxy tells.
+    /// proxy we trust. `None` on a Unix socket where no proxy tells. Those of whom one tells what cannot
+    /// be read, or in two ways, count as of one network: else a header of their own would be a way
+    /// around every count.
     pub fn network(&self, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> Option<Network> {
         let is_trusted = |address: &IpAddr| trusted_proxies.iter().any(|net| net.contains(address));
         let mut sender = self.peer;
@@ -43,7 +45,9 @@ impl Connection {
         {
             sender = Some(before);
         }
-        sender.map(Network::of)
+        let is_told = headers.contains_key("forwarded") || headers.contains_key("x-forwarded-for");
+        let unreadable = is_told.then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+        sender.or(unreadable).map(Network::of)
     }
 }
 

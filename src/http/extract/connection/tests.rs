@@ -10,7 +10,7 @@ type Row = (
     Option<&'static str>,
 );
 
-const SENDERS: [Row; 18] = [
+const SENDERS: [Row; 20] = [
     ("203.0.113.9", &[], Some("203.0.113.9")),
     ("203.0.113.9", &[(XFF, "192.0.2.1")], Some("203.0.113.9")),
     ("10.0.0.1", &[(XFF, "192.0.2.1")], Some("192.0.2.1")),
@@ -57,6 +57,9 @@ const SENDERS: [Row; 18] = [
     ),
     ("", &[(XFF, "192.0.2.1")], Some("192.0.2.1")),
     ("", &[], None),
+    // Behind a Unix socket a header that says nothing is no way out of every count.
+    ("", &[(FORWARDED, "for=x"), (XFF, "192.0.2.1")], Some("::")),
+    ("", &[(XFF, "unknown")], Some("::")),
 ];
 
 #[test]

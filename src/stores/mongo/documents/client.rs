@@ -117,8 +117,8 @@ fn client_type(document: &Fields<'_>) -> Option<ClientType> {
 /// What cannot be read is as if it were not said.
 fn policy(document: &Fields<'_>) -> ClientPolicy {
     let lifetime = |key| {
-        let seconds = document.count(key).filter(|seconds| *seconds > 0);
-        seconds.map(Duration::from_secs)
+        let lifetime = document.count(key).map(Duration::from_secs);
+        lifetime.filter(|lifetime| ClientPolicy::is_lifetime(*lifetime))
     };
     let sessions = document.text("sessions").and_then(Sessions::parse);
     let introspection = document

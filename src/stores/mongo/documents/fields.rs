@@ -7,6 +7,9 @@ use time::OffsetDateTime;
 use crate::domain::scope::Scope;
 use crate::domain::token::{RecordId, TokenValue};
 
+/// The largest number up to which a double tells each whole one from the next: 2^53.
+const MOST_WHOLE: f64 = 9_007_199_254_740_992.0;
+
 /// What a document has up to the first byte that is no BSON.
 pub(in super::super) struct Fields<'a>(Vec<(&'a str, RawBsonRef<'a>)>);
 
@@ -57,7 +60,17 @@ impl<'a> Fields<'a> {
     /// A number that counts something: no fraction, and not below nought.
     pub(in super::super) fn count(&self, key: &str) -> Option<u64> {
         let value = self.get(key)?;
-        let number = value.as_i64().or(value.as_i32().map(i64::from))?;
+        let whole = |number: f64| {
+            // What people write in a shell is a double.
+            let is_whole = number.fract() == 0.0 && (0.0..=MOST_WHOLE).contains(&number);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "it is whole, and of 53 bits"
+            )]
+            is_whole.then_some(number as i64)
+        };
+        let integer = value.as_i64().or(value.as_i32().map(i64::from));
+        let number = integer.or_else(|| value.as_f64().and_then(whole))?;
         u64::try_from(number).ok()
     }
 

@@ -59,7 +59,10 @@ pub(in super::super) fn write(record: &TokenRecord) -> RawDocumentBuf {
         document.append(REPLACED, replaced.expose());
     }
     if let Some(instant) = purge_at(record) {
-        document.append(cstr!("purge_at"), date(instant + CLEANUP_SLACK));
+        document.append(
+            cstr!("purge_at"),
+            date(instant.saturating_add(CLEANUP_SLACK)),
+        );
     }
     document
 }
