@@ -5,6 +5,7 @@ mod embedded;
 mod races;
 mod refused;
 mod secrets;
+mod strange;
 
 use std::time::{Duration, Instant};
 
