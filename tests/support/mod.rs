@@ -1,5 +1,5 @@
-//! What both test binaries need to run the server against real stores.
-#![allow(dead_code, reason = "each of the two uses a part of its own")]
+//! What the test binaries need to run the server against real stores.
+#![allow(dead_code, reason = "each of them uses a part of its own")]
 
 pub(crate) mod app;
 pub(crate) mod balancer;
