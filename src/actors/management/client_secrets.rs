@@ -14,8 +14,8 @@ use crate::domain::error::RecordError;
 const ATTEMPTS: usize = 3;
 
 impl Management {
-    /// Gives a confidential client a new secret, which is told here once and never again. The newest
-    /// of its earlier ones stays good.
+    /// Gives a confidential client a new secret, which is told here once and never again. Of its
+    /// earlier ones the one that was used last stays good.
     ///
     /// # Errors
     /// [`ManagementError::NotFound`], [`ManagementError::Record`] for a public client;
