@@ -169,11 +169,14 @@ fn silence_is_counted_and_has_a_latency() {
     let load = "--mix verify=1 --warm-up 0 --seconds 1 --rate 10 --timeout 1";
     let report = drive(&format!("{} {load}", serve(fall_silent))).unwrap();
     // Three are answered on the first connection and on the second one. The fourth on each is not,
-    // and the run ends before the second of these is given up.
+    // and the run ends before the second of these is given up. How many are sent after it depends on
+    // when this machine let the run end.
     assert_eq!((report.all.count, report.all.good), (10, 6), "{report:?}");
-    let causes = &report.all.by_cause;
-    assert_eq!((causes["timeout"], causes["unanswered"]), (1, 1));
-    assert_eq!((causes["unsent"], report.connections_remade), (2, 1));
+    let cause = |name: &str| report.all.by_cause.get(name).copied().unwrap_or_default();
+    let (given_up, unanswered, unsent) = (cause("timeout"), cause("unanswered"), cause("unsent"));
+    assert_eq!((given_up, unanswered + unsent), (1, 3), "{report:?}");
+    assert!(unanswered >= 1, "{report:?}");
+    assert_eq!(report.connections_remade, 1);
     assert!(report.all.latency_ms.unwrap().max >= 1_000.0);
     assert!(report.is_well_formed());
 }
