@@ -12,7 +12,7 @@ use super::extract::client_request::{ClientRequest, client_request};
 use super::respond;
 use super::wire::introspection::{Active, IntrospectionResponse};
 use crate::actors::token_cache::TokenCache;
-use crate::actors::token_issuer::TokenIssuer;
+use crate::actors::token_issuer::{TokenIssuer, in_time};
 use crate::domain::client::policy::Introspection;
 use crate::domain::client::{Client, ClientType};
 use crate::domain::error::GrantError;
@@ -37,7 +37,7 @@ pub(super) fn introspect(
         .then(move |request| {
             let introspector = introspector.clone();
             async move {
-                let answer = introspector.answer(request).await;
+                let answer = in_time(introspector.answer(request)).await;
                 let outcome = match &answer {
                     Ok(told) => told.outcome(),
                     Err(error) => error.code().as_str(),

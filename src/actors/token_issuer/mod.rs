@@ -111,10 +111,7 @@ impl TokenIssuer {
         credentials: ClientCredentials,
         request: TokenRequest,
     ) -> Result<IssuedTokens, IssueError> {
-        // Each step has the deadline for itself; all of them together have no longer.
-        tokio::time::timeout(DEADLINE, self.issue_unhurried(credentials, request))
-            .await
-            .unwrap_or_else(|_elapsed| Err(AskError::Timeout.into()))
+        in_time(self.issue_unhurried(credentials, request)).await
     }
 
     async fn issue_unhurried(
@@ -198,12 +195,15 @@ impl TokenIssuer {
         credentials: ClientCredentials,
         token: Option<TokenValue>,
     ) -> Result<(), IssueError> {
-        let client = self.authenticate(&credentials).await?;
-        let Some(token) = token else {
-            return Ok(());
-        };
-        let client_id = Some(client.id.clone());
-        self.end(Revoke { token, client_id }).await
+        in_time(async {
+            let client = self.authenticate(&credentials).await?;
+            let Some(token) = token else {
+                return Ok(());
+            };
+            let client_id = Some(client.id.clone());
+            self.end(Revoke { token, client_id }).await
+        })
+        .await
     }
 
     /// What a refresh token stands for; `None` when it is unknown, spent, ended or expired, or its
@@ -228,4 +228,17 @@ impl TokenIssuer {
             .ask(revoke, within(DEADLINE), message)
             .await?
     }
+}
+
+/// Holds several steps to the longest that a caller waits: each has that deadline for itself, and all
+/// of them together have no longer.
+///
+/// # Errors
+/// [`IssueError::Unavailable`] when it has passed; nothing is known then.
+pub async fn in_time<T, E: From<IssueError>>(
+    steps: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::time::timeout(DEADLINE, steps)
+        .await
+        .unwrap_or_else(|_elapsed| Err(IssueError::from(AskError::Timeout).into()))
 }
