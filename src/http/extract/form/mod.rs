@@ -1,5 +1,7 @@
 //! Form bodies (RFC 6749 appendix B): each parameter at most once, an empty value as if absent.
 
+use std::fmt;
+
 use percent_encoding::percent_decode;
 use warp::http::HeaderMap;
 use warp::http::header::CONTENT_TYPE;
@@ -16,8 +18,16 @@ const MAX_PARAMETERS: usize = 32;
 const MAX_NAME_BYTES: usize = 128;
 
 /// The parameters of a form body. Values are zeroed when dropped: one may be a password.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Form(Vec<(String, Zeroizing<String>)>);
+
+// Values are secrets: only names are shown.
+impl fmt::Debug for Form {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, _)| (name, "***"));
+        formatter.debug_map().entries(shown).finish()
+    }
+}
 
 impl Form {
     /// Parses a body whose media type `headers` tell.

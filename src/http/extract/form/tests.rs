@@ -89,3 +89,14 @@ fn only_the_form_media_type_in_utf_8_is_read() {
     ));
     assert!(Form::parse(&HeaderMap::new(), b"a=1").is_err());
 }
+
+#[test]
+fn a_form_that_is_printed_shows_no_value() {
+    let form = Form::parse_pairs(b"username=jonas&password=canary7f").unwrap();
+    let shown = format!("{form:?}");
+    assert!(shown.contains("password"), "{shown}");
+    assert!(
+        !shown.contains("canary7f") && !shown.contains("jonas"),
+        "{shown}"
+    );
+}
