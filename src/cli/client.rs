@@ -38,7 +38,7 @@ enum ClientAction {
         /// Client identifier
         id: String,
     },
-    /// Give a client a new secret, which is shown this once; the one before stays good.
+    /// Give a client a new secret, which is shown this once; the one in use stays good.
     RotateSecret {
         /// Client identifier
         id: String,
@@ -177,8 +177,8 @@ fn scope_tokens(given: &[String]) -> Vec<String> {
 fn rotated(secret: &SecretRecord) -> String {
     let text = secret.client_secret.as_deref().unwrap_or_default();
     format!(
-        "client_secret: {}\nKeep it now: it is not shown again. Its id is {}. The secret before it \
-         stays good until the next rotation or `client delete-secret`.",
+        "client_secret: {}\nKeep it now: it is not shown again. Its id is {}. Of the earlier \
+         ones the one that was used last stays good until `client delete-secret`.",
         printable(text),
         printable(&secret.id)
     )
