@@ -2,7 +2,7 @@
 
 use time::Duration;
 use warp_sentinel::clock::Clock;
-use warp_sentinel::domain::token::TokenValue;
+use warp_sentinel::domain::token_key::TokenKey;
 use warp_sentinel::stores::redis::connection::Publication;
 
 use super::Outcome;
@@ -50,8 +50,8 @@ pub(crate) async fn forget(stores: &Stores, tokens: &[String]) -> Outcome<()> {
     Ok(())
 }
 
-fn values(texts: &[String]) -> Outcome<Vec<TokenValue>> {
-    let values = texts.iter().map(|text| TokenValue::parse(text));
-    let values: Option<Vec<TokenValue>> = values.collect();
+fn values(texts: &[String]) -> Outcome<Vec<TokenKey>> {
+    let values = texts.iter().map(|text| TokenKey::parse(text));
+    let values: Option<Vec<TokenKey>> = values.collect();
     Ok(values.ok_or("a token of another shape")?)
 }

@@ -7,6 +7,7 @@ use warp_sentinel::domain::client::policy::ClientPolicy;
 use warp_sentinel::domain::client::{Client, ClientId, ClientType, GrantType};
 use warp_sentinel::domain::scope::Scope;
 use warp_sentinel::domain::token::{RotatedFrom, TokenRecord};
+use warp_sentinel::domain::token_key::TokenKey;
 use warp_sentinel::domain::user::{HashOrigin, NewUser, PasswordHash, UserId};
 use warp_sentinel::stores::{TokenWrite, Truth};
 
@@ -100,8 +101,8 @@ fn record(client: &ClientId, user: UserId, now: OffsetDateTime) -> TokenRecord {
     let id = random::record_id(now);
     TokenRecord {
         id,
-        access_token: random::token_value(),
-        refresh_token: Some(random::token_value()),
+        access_token: token_key(),
+        refresh_token: Some(token_key()),
         client_id: client.clone(),
         user_id: Some(user),
         scope: Scope::default(),
@@ -113,10 +114,11 @@ fn record(client: &ClientId, user: UserId, now: OffsetDateTime) -> TokenRecord {
         session: None,
         family: id,
         rotated_from: Some(RotatedFrom {
-            refresh_token: random::token_value(),
+            refresh_token: token_key(),
             at: now,
+            sealed: None,
         }),
-        replaced: Some(random::token_value()),
+        replaced: Some(token_key()),
     }
 }
 
@@ -126,4 +128,8 @@ fn session(record: &TokenRecord) -> Option<Session> {
         access_token: record.access_token.expose().to_owned(),
         refresh_token: record.refresh_token.as_ref()?.expose().to_owned(),
     })
+}
+
+fn token_key() -> TokenKey {
+    TokenKey::plain(random::token_value())
 }

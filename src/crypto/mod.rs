@@ -6,4 +6,6 @@ pub mod csrf;
 pub mod digest;
 pub mod password;
 pub mod random;
+pub mod sealed_pair;
 pub mod secret;
+pub mod token_keys;

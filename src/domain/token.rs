@@ -9,7 +9,10 @@ use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
 use super::client::ClientId;
+use super::hex;
 use super::scope::Scope;
+use super::token_key::TokenKey;
+use super::token_pair::SealedPair;
 use super::user::UserId;
 
 /// How many letters and digits a token has: 30, that is 178 bits (RFC 6749 §10.10 asks for 160).
@@ -66,17 +69,7 @@ pub struct RecordId(pub [u8; 12]);
 impl RecordId {
     /// Reads 24 hex digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0; 12];
-        if text.len() != 24 || !text.is_ascii() {
-            return None;
-        }
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
-        }
-        // `from_str_radix` would take a sign.
-        text.bytes()
-            .all(|b| b.is_ascii_hexdigit())
-            .then_some(Self(bytes))
+        hex::read(text).map(Self)
     }
 
     /// When it was made: its first four bytes are seconds since 1970.
@@ -89,17 +82,8 @@ impl RecordId {
 
 impl fmt::Display for RecordId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Each verification names its user so, and formatting byte by byte would be felt there.
         let mut text = [0; 24];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 0xf]) {
-                *digit = if nibble < 10 {
-                    b'0' + nibble
-                } else {
-                    b'a' - 10 + nibble
-                };
-            }
-        }
+        hex::write(&self.0, &mut text);
         formatter.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
@@ -139,9 +123,9 @@ pub struct TokenRecord {
     /// Identifier of the record.
     pub id: RecordId,
     /// The access token.
-    pub access_token: TokenValue,
+    pub access_token: TokenKey,
     /// The refresh token that goes with it.
-    pub refresh_token: Option<TokenValue>,
+    pub refresh_token: Option<TokenKey>,
     /// The client both were issued to.
     pub client_id: ClientId,
     /// The resource owner; `None` for a token that a client got for itself.
@@ -168,16 +152,18 @@ pub struct TokenRecord {
     pub rotated_from: Option<RotatedFrom>,
     /// The access token in whose place this pair came, by a login or a rotation. The fast copy may
     /// still have it if the server that wrote this pair died.
-    pub replaced: Option<TokenValue>,
+    pub replaced: Option<TokenKey>,
 }
 
 /// The refresh token that was spent for the present pair.
 #[derive(Clone, Debug)]
 pub struct RotatedFrom {
     /// The spent refresh token.
-    pub refresh_token: TokenValue,
+    pub refresh_token: TokenKey,
     /// When it was spent.
     pub at: OffsetDateTime,
+    /// The pair itself, for the client that spent it, where the record has only hashes.
+    pub sealed: Option<SealedPair>,
 }
 
 impl TokenRecord {
@@ -211,9 +197,9 @@ const FORGET_ENDLESS_AFTER: Duration = Duration::days(365);
 #[derive(Clone, Debug)]
 pub struct EndedToken {
     /// The access token that no longer counts.
-    pub access_token: TokenValue,
+    pub access_token: TokenKey,
     /// The refresh token that was spent or revoked with it.
-    pub refresh_token: Option<TokenValue>,
+    pub refresh_token: Option<TokenKey>,
     /// The family to end when the refresh token is presented again.
     pub family: FamilyId,
     /// When it ended.

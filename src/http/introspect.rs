@@ -62,7 +62,7 @@ impl Introspector {
             return Err(GrantError::InvalidClient.into());
         }
         let found = match TokenValue::parse(token) {
-            Some(token) => self.find(token, &caller).await?,
+            Some(token) => self.find(&token, &caller).await?,
             None => None,
         };
         let issued_by = self.issued_by.as_deref();
@@ -70,8 +70,12 @@ impl Introspector {
     }
 
     // The hint is not needed: either kind of token is found by itself (RFC 7662 §2.1).
-    async fn find(&self, token: TokenValue, caller: &Client) -> Result<Option<Active>, OAuthError> {
-        if let Some(live) = self.caches.verify(&token).await? {
+    async fn find(
+        &self,
+        token: &TokenValue,
+        caller: &Client,
+    ) -> Result<Option<Active>, OAuthError> {
+        if let Some(live) = self.caches.verify(token).await? {
             let grant = live.grant();
             let is_own = grant.client_id == caller.id;
             let may_see = is_own || caller.policy.introspection == Introspection::Any;

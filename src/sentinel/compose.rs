@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::Inner;
 use super::error::StartError;
+use super::surface::surface;
 use crate::actors::management::{ConsoleCredentials, ConsolePassword, ConsolePolicy, Management};
 use crate::actors::password_pool::{PasswordPolicy, PasswordPool};
 use crate::actors::supervisor::picture::Picture;
@@ -20,14 +21,13 @@ use crate::actors::user_registry::UserRegistry;
 use crate::clock::{self, Clock};
 use crate::crypto::csrf::CsrfKey;
 use crate::crypto::{password, random};
+use crate::domain::token_key::TokenStorage;
 use crate::domain::user::{HashOrigin, Password, PasswordHash};
+use crate::http::Handles;
 use crate::http::health::Leaving;
 use crate::http::pages::Pages;
-use crate::http::{Handles, Surface};
 use crate::server::tls::{Certificates, Loaded};
-use crate::settings::{
-    EndpointSettings, ListenAddress, ManagementSettings, Settings, StoreSettings, TlsSettings,
-};
+use crate::settings::{ManagementSettings, Settings, StoreSettings};
 use crate::stores::redis::endpoints::RedisEndpoints;
 use crate::stores::{Truth, embedded, mongo};
 use crate::telemetry::metrics;
@@ -225,75 +225,6 @@ fn cache_policy(settings: &Settings, redis: Option<RedisEndpoints>) -> CachePoli
     CachePolicy {
         redis,
         shards_per_endpoint,
+        storage: TokenStorage::Plain,
     }
-}
-
-fn surface(settings: &Settings) -> Surface {
-    let EndpointSettings {
-        route_prefix,
-        token_path,
-        management_path,
-        ..
-    } = &settings.endpoints;
-    let below = |path: &String| format!("{route_prefix}{path}");
-    let error_uri = &settings.endpoints.error_uri;
-    Surface {
-        token_path: token_path.as_ref().map(below),
-        management_path: management_path.as_ref().map(below),
-        verify_path: format!("{route_prefix}/verify"),
-        introspection_path: format!("{route_prefix}/introspect"),
-        revocation_path: format!("{route_prefix}/revoke"),
-        issuer: issuer(settings),
-        error_path: error_uri.starts_with('/').then(|| error_uri.clone()),
-        error_page: settings
-            .endpoints
-            .error_endpoint
-            .clone()
-            .unwrap_or_else(|| "errors".into()),
-        hosts: hosts(settings).into(),
-        trusted_proxies: settings.server.trusted_proxies.clone().into(),
-    }
-}
-
-// Who listens on every address or on a Unix socket, lets the system choose the port, or has a
-// proxy in front, and names no issuer, does not tell by what name clients call: then any is good.
-fn hosts(settings: &Settings) -> Vec<String> {
-    let issuer = settings.endpoints.issuer.iter().filter_map(issuer_host);
-    let is_plain = matches!(settings.server.tls, TlsSettings::Off);
-    match &settings.server.listen {
-        ListenAddress::Tcp(address)
-            if address.ip().is_loopback() && address.port() != 0 && !is_plain =>
-        {
-            let own = ["localhost", "127.0.0.1", "[::1]"];
-            let own = own.map(|host| format!("{host}:{}", address.port()));
-            own.into_iter().chain(issuer).collect()
-        }
-        ListenAddress::Tcp(_) | ListenAddress::Unix(_) => issuer.collect(),
-    }
-}
-
-// Who listens on every address or on a Unix socket, or lets the system choose the port, has to say
-// how clients call the server.
-fn issuer(settings: &Settings) -> Option<String> {
-    if let Some(issuer) = &settings.endpoints.issuer {
-        return Some(issuer.as_str().trim_end_matches('/').to_owned());
-    }
-    let scheme = match settings.server.tls {
-        TlsSettings::Off => "http",
-        _ => "https",
-    };
-    match &settings.server.listen {
-        ListenAddress::Tcp(address) if !address.ip().is_unspecified() && address.port() != 0 => {
-            Some(format!("{scheme}://{address}"))
-        }
-        ListenAddress::Tcp(_) | ListenAddress::Unix(_) => None,
-    }
-}
-
-fn issuer_host(issuer: &url::Url) -> Option<String> {
-    let host = issuer.host_str()?;
-    Some(match issuer.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    })
 }

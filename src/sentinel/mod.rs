@@ -9,6 +9,7 @@ pub mod serving;
 mod compose;
 mod lookout;
 mod service;
+mod surface;
 mod testing;
 
 use std::sync::Arc;

@@ -26,7 +26,8 @@ use time::OffsetDateTime;
 use crate::domain::attempt::{AttemptOutcome, AttemptRequest, Reservation, Reserved};
 use crate::domain::client::ClientId;
 use crate::domain::standing::SessionsOf;
-use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord, TokenValue};
+use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord};
+use crate::domain::token_key::TokenKey;
 use crate::domain::user::UserId;
 use error::StoreError;
 use users_and_clients::{ClientStore, UserStore};
@@ -71,9 +72,9 @@ pub struct ExpectedRecord {
     /// Identifier of the record.
     pub id: RecordId,
     /// Its access token when it was read.
-    pub access_token: TokenValue,
+    pub access_token: TokenKey,
     /// Its refresh token when it was read.
-    pub refresh_token: Option<TokenValue>,
+    pub refresh_token: Option<TokenKey>,
 }
 
 impl From<&TokenRecord> for ExpectedRecord {
@@ -100,16 +101,16 @@ pub enum Ends {
 pub trait TokenStore: Send + Sync {
     /// What these access tokens stand for: `None` when there is no such token, or its user or
     /// client is gone or disabled. An expired token is still told, with its `expires_at`.
-    async fn find_grants(&self, tokens: &[TokenValue]) -> Result<Vec<Option<Grant>>, StoreError>;
+    async fn find_grants(&self, tokens: &[TokenKey]) -> Result<Vec<Option<Grant>>, StoreError>;
 
     /// The records of these access tokens, whatever became of their users.
     async fn find_by_access_token(
         &self,
-        tokens: &[TokenValue],
+        tokens: &[TokenKey],
     ) -> Result<Vec<Option<TokenRecord>>, StoreError>;
 
     /// Those of these access tokens that have a record, whatever became of their users.
-    async fn find_present(&self, tokens: &[TokenValue]) -> Result<HashSet<TokenValue>, StoreError> {
+    async fn find_present(&self, tokens: &[TokenKey]) -> Result<HashSet<TokenKey>, StoreError> {
         let found = self.find_by_access_token(tokens).await?;
         let records = found.into_iter().flatten();
         Ok(records.map(|record| record.access_token).collect())
@@ -119,7 +120,7 @@ pub trait TokenStore: Send + Sync {
     /// among these. The present one wins.
     async fn find_by_refresh_token(
         &self,
-        tokens: &[TokenValue],
+        tokens: &[TokenKey],
     ) -> Result<Vec<Option<TokenRecord>>, StoreError>;
 
     /// The record of each user and client that may be the only one: without a `session`.
@@ -149,7 +150,7 @@ pub trait TokenStore: Send + Sync {
     /// The remembered ends of these refresh tokens.
     async fn find_ends(
         &self,
-        refresh_tokens: &[TokenValue],
+        refresh_tokens: &[TokenKey],
     ) -> Result<Vec<Option<EndedToken>>, StoreError>;
 
     /// Notes of remembered ends that their callers were `answered`, and that the fast copy was
@@ -157,8 +158,8 @@ pub trait TokenStore: Send + Sync {
     /// be lost in a crash.
     async fn settle_ends(
         &self,
-        answered: &[TokenValue],
-        published: &[TokenValue],
+        answered: &[TokenKey],
+        published: &[TokenKey],
     ) -> Result<(), StoreError>;
 
     /// The remembered ends of these families of which the fast copy may not have been told.

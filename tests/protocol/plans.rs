@@ -13,7 +13,8 @@ use time::OffsetDateTime;
 use warp_sentinel::clock::Clock;
 use warp_sentinel::domain::client::{ClientId, ClientType};
 use warp_sentinel::domain::scope::Scope;
-use warp_sentinel::domain::token::{EndedToken, RecordId, TokenRecord, TokenValue};
+use warp_sentinel::domain::token::{EndedToken, RecordId, TokenRecord};
+use warp_sentinel::domain::token_key::TokenKey;
 use warp_sentinel::domain::user::UserId;
 use warp_sentinel::stores::TokenWrite;
 
@@ -162,7 +163,7 @@ fn record(
     (user_id, client_id): (UserId, ClientId),
     now: OffsetDateTime,
 ) -> TokenRecord {
-    let token = |kind: char| TokenValue::parse(&format!("{kind}{number:029}")).unwrap();
+    let token = |kind: char| TokenKey::parse(&format!("{kind}{number:029}")).unwrap();
     let [a, b, c, d] = number.to_be_bytes();
     let id = RecordId([0x6b, 4, 0x92, 0x13, 0, 0, 0, 0, a, b, c, d]);
     TokenRecord {

@@ -276,7 +276,7 @@ impl Management {
     /// [`ManagementError::Overloaded`], [`ManagementError::Unavailable`].
     pub async fn revoke(&self, token: &str) -> Result<(), ManagementError> {
         match TokenValue::parse(token) {
-            Some(token) => Ok(self.issuer.revoke(token).await?),
+            Some(token) => Ok(self.issuer.revoke(&token).await?),
             None => Ok(()),
         }
     }

@@ -7,7 +7,8 @@ use time::OffsetDateTime;
 
 use super::flight::{Flights, in_budget, live};
 use super::shard::range::ShardRange;
-use crate::domain::token::{EndedToken, Grant, TokenRecord, TokenValue};
+use crate::domain::token::{EndedToken, Grant, TokenRecord};
+use crate::domain::token_key::TokenKey;
 use crate::stores::Ends;
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::RedisConnection;
@@ -68,7 +69,7 @@ impl Flights {
         which: Ends,
         (now, range): (OffsetDateTime, ShardRange),
         redis: &RedisConnection,
-    ) -> Result<Vec<TokenValue>, Failed> {
+    ) -> Result<Vec<TokenKey>, Failed> {
         let mut deleted = Vec::new();
         let mut last: Option<EndedToken> = None;
         loop {
@@ -94,16 +95,16 @@ impl Flights {
         &self,
         redis: &RedisConnection,
         ends: &[&EndedToken],
-    ) -> Result<Vec<TokenValue>, Failed> {
+    ) -> Result<Vec<TokenKey>, Failed> {
         let token = |end: &&EndedToken| end.access_token.clone();
         // What was published has happened; of the others the truth knows.
         let (told, untold): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.is_published);
-        let untold: Vec<TokenValue> = untold.iter().map(token).collect();
+        let untold: Vec<TokenKey> = untold.iter().map(token).collect();
         let present = self.truth.find_present(&untold).await;
         let present = present.map_err(Failed::Truth)?;
         let happened = untold.into_iter().filter(|token| !present.contains(token));
-        let happened: Vec<TokenValue> = happened.collect();
-        let mut ended: Vec<TokenValue> = told.iter().map(token).collect();
+        let happened: Vec<TokenKey> = happened.collect();
+        let mut ended: Vec<TokenKey> = told.iter().map(token).collect();
         ended.extend(happened.iter().cloned());
         redis.delete(&ended).await.map_err(Failed::Redis)?;
         if !happened.is_empty() {
@@ -124,7 +125,7 @@ impl Flights {
         let now = self.now();
         let page = self.truth.list_live(now, at.after.as_ref(), LIVE_PAGE);
         let page = page.await.map_err(Failed::Truth)?;
-        let tokens: Vec<TokenValue> = page
+        let tokens: Vec<TokenKey> = page
             .iter()
             .map(|record| record.access_token.clone())
             .filter(|token| range.has(token))
@@ -159,7 +160,7 @@ impl Flights {
         &self,
         redis: &RedisConnection,
         which: Put,
-        live: &HashMap<TokenValue, Grant>,
+        live: &HashMap<TokenKey, Grant>,
     ) -> Result<PutBack, StoreError> {
         let begun = redis.begin();
         let put = self.put_and_confirm(redis, which, live).await?;
@@ -171,9 +172,9 @@ impl Flights {
         &self,
         redis: &RedisConnection,
         which: Put,
-        live: &HashMap<TokenValue, Grant>,
+        live: &HashMap<TokenKey, Grant>,
     ) -> Result<PutBack, StoreError> {
-        let all: Vec<(TokenValue, &Grant)> = live
+        let all: Vec<(TokenKey, &Grant)> = live
             .iter()
             .map(|(token, grant)| (token.clone(), grant))
             .collect();
@@ -185,8 +186,8 @@ impl Flights {
             Ok(confirmed) => confirmed,
             Err(error) => return Ok(PutBack::Unconfirmed(error)),
         };
-        let grant = |token: &TokenValue| Some((token.clone(), live.get(token)?));
-        let grants: Vec<(TokenValue, &Grant)> = confirmed.iter().filter_map(grant).collect();
+        let grant = |token: &TokenKey| Some((token.clone(), live.get(token)?));
+        let grants: Vec<(TokenKey, &Grant)> = confirmed.iter().filter_map(grant).collect();
         let is_safe = redis.confirm(&grants, self.now()).await?;
         if !is_safe && let Err(error) = self.still_live(redis, &confirmed).await? {
             return Ok(PutBack::Unconfirmed(error));
@@ -199,8 +200,8 @@ impl Flights {
     async fn still_live(
         &self,
         redis: &RedisConnection,
-        tokens: &[TokenValue],
-    ) -> Result<Result<Vec<TokenValue>, StoreError>, StoreError> {
+        tokens: &[TokenKey],
+    ) -> Result<Result<Vec<TokenKey>, StoreError>, StoreError> {
         if tokens.is_empty() {
             return Ok(Ok(Vec::new()));
         }
@@ -214,8 +215,8 @@ impl Flights {
         let pairs = tokens.iter().cloned().zip(found);
         let (live, ended): (Vec<_>, Vec<_>) = pairs.partition(|(_, record)| record.is_some());
         let tokens =
-            |pairs: Vec<(TokenValue, _)>| pairs.into_iter().map(|(token, _)| token).collect();
-        let ended: Vec<TokenValue> = tokens(ended);
+            |pairs: Vec<(TokenKey, _)>| pairs.into_iter().map(|(token, _)| token).collect();
+        let ended: Vec<TokenKey> = tokens(ended);
         redis.delete(&ended).await?;
         Ok(Ok(tokens(live)))
     }

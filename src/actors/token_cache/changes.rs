@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::shard::message::TokenCacheMessage;
 use super::{CacheError, TokenCache};
 use crate::actors::handle::within;
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 use crate::stores::redis::connection::Publication;
 
 /// The longest a change waits.
@@ -41,7 +41,7 @@ impl TokenCache {
     /// As an outcome of [`TokenCache::publish`].
     pub(in crate::actors) async fn withdraw(
         &self,
-        delete: Vec<TokenValue>,
+        delete: Vec<TokenKey>,
     ) -> Result<(), CacheError> {
         let set = Vec::new();
         let outcomes = self.change(vec![Publication { set, delete }]).await;

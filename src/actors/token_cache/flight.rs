@@ -15,7 +15,8 @@ use super::local_copy::order::Noted;
 use super::shard::range::ShardRange;
 use crate::actors::handle::Call;
 use crate::clock::Clock;
-use crate::domain::token::{Grant, TokenValue};
+use crate::domain::token::Grant;
+use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::{Publication, RedisConnection};
 use crate::stores::redis::continuity::Continuity;
@@ -34,7 +35,7 @@ const TRUTH_BUDGET: Duration = Duration::from_secs(1);
 pub(super) const REPLAY_BUDGET: Duration = Duration::from_secs(1);
 
 /// A verification on its way.
-pub(super) type LookUp = Call<TokenValue, Result<Option<LiveToken>, CacheError>>;
+pub(super) type LookUp = Call<TokenKey, Result<Option<LiveToken>, CacheError>>;
 /// A change on its way.
 pub(super) type Change = Call<Publication, Result<(), CacheError>>;
 
@@ -48,7 +49,7 @@ pub(super) struct Flights {
 /// What a look-up in Redis brought.
 pub(super) struct RedisOutcome {
     /// To be kept locally.
-    pub(super) found: Vec<(TokenValue, LiveToken)>,
+    pub(super) found: Vec<(TokenKey, LiveToken)>,
     /// What only the truth can answer.
     pub(super) missing: Vec<LookUp>,
     /// When nothing was to be invalidated before it.
@@ -60,9 +61,9 @@ pub(super) struct RedisOutcome {
 /// What a look-up in the truth brought.
 pub(super) struct TruthOutcome {
     /// To be kept locally.
-    pub(super) found: Vec<(TokenValue, LiveToken)>,
+    pub(super) found: Vec<(TokenKey, LiveToken)>,
     /// To be remembered as unknown.
-    pub(super) unknown: Vec<TokenValue>,
+    pub(super) unknown: Vec<TokenKey>,
     /// When nothing was to be invalidated before it.
     pub(super) noted: Noted,
     /// When it began.
@@ -232,7 +233,7 @@ pub(super) async fn in_budget<T>(
         .map_err(timeout)?
 }
 
-fn distinct(calls: &[LookUp]) -> Vec<TokenValue> {
+fn distinct(calls: &[LookUp]) -> Vec<TokenKey> {
     let mut seen = std::collections::HashSet::new();
     calls
         .iter()
@@ -251,10 +252,10 @@ fn answer_unavailable(calls: Vec<LookUp>, error: StoreError) {
 
 /// Those of these tokens that live.
 pub(super) fn live(
-    tokens: Vec<TokenValue>,
+    tokens: Vec<TokenKey>,
     grants: Vec<Option<Grant>>,
     now: OffsetDateTime,
-) -> HashMap<TokenValue, Grant> {
+) -> HashMap<TokenKey, Grant> {
     let pairs = tokens.into_iter().zip(grants);
     let live = pairs.filter_map(|(token, grant)| {
         let grant = grant.filter(|grant| grant.expires_at > now)?;
@@ -263,8 +264,8 @@ pub(super) fn live(
     live.collect()
 }
 
-fn packed(live: &HashMap<TokenValue, Grant>) -> HashMap<TokenValue, LiveToken> {
-    let packed = |(token, grant): (&TokenValue, &Grant)| {
+fn packed(live: &HashMap<TokenKey, Grant>) -> HashMap<TokenKey, LiveToken> {
+    let packed = |(token, grant): (&TokenKey, &Grant)| {
         let live = LiveToken::new(grant)?;
         Some((token.clone(), live))
     };

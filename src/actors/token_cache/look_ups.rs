@@ -8,7 +8,7 @@ use super::live_token::LiveToken;
 use super::shard::message::TokenCacheMessage;
 use crate::actors::batch::Gathering;
 use crate::actors::handle::{AskError, Handle, within};
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 
 /// The longest a verification waits.
 const VERIFY_DEADLINE: Duration = Duration::from_millis(250);
@@ -25,7 +25,7 @@ impl LookUps {
     ///
     /// # Errors
     /// As [`super::TokenCache::verify`].
-    pub(super) async fn find(&self, token: &TokenValue) -> Result<Option<LiveToken>, CacheError> {
+    pub(super) async fn find(&self, token: &TokenKey) -> Result<Option<LiveToken>, CacheError> {
         let deadline = within(VERIFY_DEADLINE);
         let message = |call| self.gathering.push(call).map(TokenCacheMessage::LookUp);
         let ask = || self.actor.ask(token.clone(), deadline, message);

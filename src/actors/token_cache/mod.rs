@@ -26,7 +26,9 @@ use super::batch::Gathering;
 use super::handle::{AskError, Handle};
 use super::supervisor::Child;
 use crate::clock::Clock;
+use crate::crypto::token_keys;
 use crate::domain::token::TokenValue;
+use crate::domain::token_key::{TokenKey, TokenStorage};
 use crate::stores::redis::endpoints::{RedisEndpoint, RedisEndpoints};
 use crate::stores::redis::slot;
 use crate::stores::{TokenStore, error::StoreError};
@@ -64,6 +66,7 @@ struct Parts {
     shards: Vec<Shard>,
     clock: Clock,
     has_redis: bool,
+    storage: TokenStorage,
     counters: Counters,
 }
 
@@ -80,6 +83,8 @@ pub struct CachePolicy {
     pub redis: Option<RedisEndpoints>,
     /// Actors per endpoint, or in all without Redis.
     pub shards_per_endpoint: usize,
+    /// How tokens are kept, in the truth as in the fast copy.
+    pub storage: TokenStorage,
 }
 
 impl TokenCache {
@@ -134,6 +139,7 @@ impl TokenCache {
             shards,
             clock: clock.clone(),
             has_redis,
+            storage: policy.storage,
             counters: Counters::default(),
         };
         (Self(Arc::new(parts)), children)
@@ -145,18 +151,18 @@ impl TokenCache {
     /// [`CacheError`] when nobody who knows could be asked within 250 ms. Never for an unknown
     /// token.
     pub async fn verify(&self, token: &TokenValue) -> Result<Option<LiveToken>, CacheError> {
-        let answer = self.find(token).await;
+        let answer = self.find(&self.key_of(token)).await;
         self.0.counters.note(&answer);
         answer
     }
 
     /// Has Redis told of a live token that it may lack, if it can be done soon.
-    pub(super) async fn put_back(&self, token: &TokenValue) {
+    pub(super) async fn put_back(&self, token: &TokenKey) {
         // Whoever asks next has the same done.
         let _found = self.find(token).await;
     }
 
-    async fn find(&self, token: &TokenValue) -> Result<Option<LiveToken>, CacheError> {
+    async fn find(&self, token: &TokenKey) -> Result<Option<LiveToken>, CacheError> {
         let Some(shard) = self.shard(token) else {
             return Ok(None);
         };
@@ -167,6 +173,16 @@ impl TokenCache {
             return Ok(None);
         }
         shard.look_ups.find(token).await
+    }
+
+    /// What a token is kept and found by.
+    pub(super) fn key_of(&self, token: &TokenValue) -> TokenKey {
+        token_keys::key_of(token, self.storage())
+    }
+
+    /// How tokens are kept.
+    pub(super) fn storage(&self) -> TokenStorage {
+        self.0.storage
     }
 
     /// Whether there is a Redis that other programs may read.
@@ -206,12 +222,12 @@ impl TokenCache {
         }
     }
 
-    fn shard(&self, token: &TokenValue) -> Option<&Shard> {
+    fn shard(&self, token: &TokenKey) -> Option<&Shard> {
         self.0.shards.get(self.index(token))
     }
 
     // The shard of a token is its Redis Cluster slot, cut into equal ranges.
-    fn index(&self, token: &TokenValue) -> usize {
+    fn index(&self, token: &TokenKey) -> usize {
         slot::shard_of(token, self.0.shards.len())
     }
 }

@@ -16,7 +16,8 @@ use super::plan::{Decider, Plan};
 use super::settlement::Settlement;
 use crate::actors::token_cache::TokenCache;
 use crate::clock::Clock;
-use crate::domain::token::{EndedToken, TokenValue};
+use crate::domain::token::EndedToken;
+use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 use crate::stores::{TokenWrite, Truth};
 use crate::telemetry::metrics::{TOKEN_WRITE_GROUPS, TOKEN_WRITES};
@@ -88,6 +89,7 @@ impl Flight {
         };
         let decider = Decider {
             now: self.clock.now(),
+            storage: self.caches.storage(),
         };
         let is_confirmed = progress.is_confirmed;
         let plans = jobs.into_iter().map(|job| decider.plan(job, &found));
@@ -195,7 +197,7 @@ impl Flight {
             Job::Revoke(call) => Some(call.request.token.clone()),
             Job::Issue(_) | Job::Rotate(_) | Job::Inspect(_) | Job::EndFamilies(_) => None,
         });
-        let revoked: Vec<TokenValue> = revoked.collect();
+        let revoked: Vec<TokenKey> = revoked.collect();
         if !revoked.is_empty() {
             let _not_answered_as_done = self.caches.withdraw(revoked).await;
         }
@@ -205,7 +207,7 @@ impl Flight {
     // if they live, the truth puts them back.
     pub(super) async fn forget_ended(&self, plans: &[Plan]) {
         let ended = plans.iter().flat_map(|plan| plan.step.ended());
-        let delete: Vec<TokenValue> = ended.map(|record| record.access_token.clone()).collect();
+        let delete: Vec<TokenKey> = ended.map(|record| record.access_token.clone()).collect();
         if !delete.is_empty() {
             let _replayed_later = self.caches.withdraw(delete).await;
         }

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::job::Job;
 use crate::domain::client::ClientId;
 use crate::domain::standing::Standing;
-use crate::domain::token::{EndedToken, FamilyId, GrantUser, TokenRecord, TokenValue};
+use crate::domain::token::{EndedToken, FamilyId, GrantUser, TokenRecord};
+use crate::domain::token_key::TokenKey;
 use crate::domain::user::UserId;
 use crate::stores::Truth;
 use crate::stores::error::StoreError;
@@ -13,13 +14,13 @@ use crate::stores::error::StoreError;
 /// What is in the truth for the jobs of one attempt.
 pub(super) struct Found {
     pub(super) sessions: HashMap<(ClientId, UserId), TokenRecord>,
-    pub(super) by_refresh: HashMap<TokenValue, TokenRecord>,
-    pub(super) by_access: HashMap<TokenValue, TokenRecord>,
+    pub(super) by_refresh: HashMap<TokenKey, TokenRecord>,
+    pub(super) by_access: HashMap<TokenKey, TokenRecord>,
     /// By refresh token, for those that are no record's present one.
-    pub(super) ends: HashMap<TokenValue, EndedToken>,
+    pub(super) ends: HashMap<TokenKey, EndedToken>,
     pub(super) families: HashMap<FamilyId, Vec<TokenRecord>>,
     /// Access tokens of families that are gone, which Redis may have yet.
-    unpublished: HashMap<FamilyId, Vec<TokenValue>>,
+    unpublished: HashMap<FamilyId, Vec<TokenKey>>,
     /// Those of refresh tokens that are enabled, and how often their tokens were ended.
     pub(super) users: HashMap<UserId, (GrantUser, u64)>,
     /// Those that ask for tokens.
@@ -30,8 +31,8 @@ pub(super) struct Found {
 #[derive(Default)]
 struct Wanted {
     sessions: Vec<(ClientId, UserId)>,
-    refresh_tokens: Vec<TokenValue>,
-    access_tokens: Vec<TokenValue>,
+    refresh_tokens: Vec<TokenKey>,
+    access_tokens: Vec<TokenKey>,
     families: Vec<FamilyId>,
     clients: HashSet<ClientId>,
 }
@@ -82,12 +83,12 @@ impl Found {
             truth.clients.find_client_standings(&clients),
         )?;
         let by_refresh = present(refresh_tokens.iter().cloned(), by_refresh);
-        let has_ended = |token: &TokenValue| {
+        let has_ended = |token: &TokenKey| {
             by_refresh
                 .get(token)
                 .is_none_or(|record| record.refresh_token.as_ref() != Some(token))
         };
-        let ended: Vec<TokenValue> = refresh_tokens.into_iter().filter(has_ended).collect();
+        let ended: Vec<TokenKey> = refresh_tokens.into_iter().filter(has_ended).collect();
         let ends = tokens.find_ends(&ended).await?;
         let ends = present(ended, ends);
         let (users, families) = futures_util::try_join!(
@@ -122,7 +123,7 @@ impl Found {
     }
 
     /// Those access tokens of a family that is gone.
-    pub(super) fn unpublished_of(&self, family: FamilyId) -> Vec<TokenValue> {
+    pub(super) fn unpublished_of(&self, family: FamilyId) -> Vec<TokenKey> {
         self.unpublished.get(&family).cloned().unwrap_or_default()
     }
 }
@@ -145,12 +146,11 @@ async fn read_users(
 async fn read_families(
     truth: &Truth,
     wanted: Vec<FamilyId>,
-    ends: &HashMap<TokenValue, EndedToken>,
-    by_refresh: &HashMap<TokenValue, TokenRecord>,
+    ends: &HashMap<TokenKey, EndedToken>,
+    by_refresh: &HashMap<TokenKey, TokenRecord>,
 ) -> Result<HashMap<FamilyId, Vec<TokenRecord>>, StoreError> {
-    let is_spent = |(token, record): &(&TokenValue, &TokenRecord)| {
-        record.refresh_token.as_ref() != Some(*token)
-    };
+    let is_spent =
+        |(token, record): &(&TokenKey, &TokenRecord)| record.refresh_token.as_ref() != Some(*token);
     let spent = by_refresh
         .iter()
         .filter(is_spent)

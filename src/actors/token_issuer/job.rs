@@ -10,6 +10,7 @@ use crate::domain::client::policy::Sessions;
 use crate::domain::grant::refresh_token::RefreshTokenRequest;
 use crate::domain::scope::Scope;
 use crate::domain::token::{FamilyId, GrantUser, TokenValue};
+use crate::domain::token_key::TokenKey;
 use crate::domain::user::UserId;
 use crate::stores::error::StoreError;
 
@@ -43,6 +44,8 @@ impl Issue {
 /// A refresh by an authenticated client.
 pub(super) struct Rotate {
     pub(super) request: RefreshTokenRequest,
+    /// The refresh token itself: what is told once more may be sealed with it.
+    pub(super) presented: TokenValue,
     /// How often the client's tokens had been ended when it was authenticated.
     pub(super) client_sessions_ended: u64,
     pub(super) policy: TokenPolicy,
@@ -50,7 +53,7 @@ pub(super) struct Rotate {
 
 /// A token to be ended.
 pub(super) struct Revoke {
-    pub(super) token: TokenValue,
+    pub(super) token: TokenKey,
     /// The client that asks for it, which may end its own only; `None` for the console.
     pub(super) client_id: Option<ClientId>,
 }
@@ -63,7 +66,7 @@ pub(super) enum Job {
     Issue(Asked<Box<Issue>, IssuedTokens>),
     Rotate(Asked<Rotate, IssuedTokens>),
     Revoke(Asked<Revoke, ()>),
-    Inspect(Asked<TokenValue, Option<RefreshGrant>>),
+    Inspect(Asked<TokenKey, Option<RefreshGrant>>),
     /// Ends all pairs of these logins.
     EndFamilies(Asked<Vec<FamilyId>, ()>),
 }

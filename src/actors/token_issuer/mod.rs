@@ -150,15 +150,16 @@ impl TokenIssuer {
                     .authorize(&credentials, GrantType::RefreshToken)
                     .await?;
                 let client_id = credentials.client_id;
-                let refresh_token = refresh_token.ok_or(GrantError::InvalidGrant)?;
+                let presented = refresh_token.ok_or(GrantError::InvalidGrant)?;
                 let request = RefreshTokenRequest {
                     client_id,
-                    refresh_token,
+                    refresh_token: self.flight.caches.key_of(&presented),
                     scope,
                 };
                 let rotate = |client: &Client| {
                     Ok(Rotate {
                         request: request.clone(),
+                        presented: presented.clone(),
                         client_sessions_ended: client.sessions_ended,
                         policy: self.policy.of_client(&client.policy),
                     })
@@ -179,7 +180,8 @@ impl TokenIssuer {
     /// # Errors
     /// [`IssueError::Unavailable`] when a step could not be done: the token may live on until the
     /// call is repeated.
-    pub async fn revoke(&self, token: TokenValue) -> Result<(), IssueError> {
+    pub async fn revoke(&self, token: &TokenValue) -> Result<(), IssueError> {
+        let token = self.flight.caches.key_of(token);
         let client_id = None;
         self.end(Revoke { token, client_id }).await
     }
@@ -200,6 +202,7 @@ impl TokenIssuer {
             let Some(token) = token else {
                 return Ok(());
             };
+            let token = self.flight.caches.key_of(&token);
             let client_id = Some(client.id.clone());
             self.end(Revoke { token, client_id }).await
         })
@@ -211,7 +214,8 @@ impl TokenIssuer {
     ///
     /// # Errors
     /// [`IssueError::Overloaded`], [`IssueError::Unavailable`]: nothing is known of the token.
-    pub async fn inspect(&self, token: TokenValue) -> Result<Option<RefreshGrant>, IssueError> {
+    pub async fn inspect(&self, token: &TokenValue) -> Result<Option<RefreshGrant>, IssueError> {
+        let token = self.flight.caches.key_of(token);
         let message = |call| TokenIssuerMessage::Job(Job::Inspect(call));
         let inspected = self.inspections.ask(token, within(DEADLINE), message);
         let Some(grant) = inspected.await?? else {

@@ -6,12 +6,14 @@ use super::found::Found;
 use super::job::{Issue, Job, Revoke, Rotate};
 use super::request::RefreshGrant;
 use super::step::{Basis, Step};
-use crate::crypto::random;
+use crate::crypto::{random, sealed_pair, token_keys};
 use crate::domain::client::ClientId;
 use crate::domain::error::GrantError;
 use crate::domain::grant::refresh_token::{self, Decision, RefreshTokenRequest};
 use crate::domain::scope::Scope;
 use crate::domain::token::{FamilyId, RotatedFrom, TokenRecord, TokenValue};
+use crate::domain::token_key::{TokenKey, TokenStorage};
+use crate::domain::token_pair::TokenPair;
 
 /// What is to become of one job.
 pub(super) struct Plan {
@@ -22,6 +24,8 @@ pub(super) struct Plan {
 /// Decides at one instant.
 pub(super) struct Decider {
     pub(super) now: OffsetDateTime,
+    /// How what it writes is kept.
+    pub(super) storage: TokenStorage,
 }
 
 impl Decider {
@@ -56,10 +60,14 @@ impl Decider {
             .cloned();
         let id = random::record_id(now);
         let family_end = policy.refresh_lifetime.map(|lifetime| now + lifetime);
-        let record = TokenRecord {
-            id: replaced.as_ref().map_or(id, |replaced| replaced.id),
+        let pair = TokenPair {
             access_token: random::token_value(),
             refresh_token: issue.is_refreshable.then(random::token_value),
+        };
+        let record = TokenRecord {
+            id: replaced.as_ref().map_or(id, |replaced| replaced.id),
+            access_token: self.key_of(&pair.access_token),
+            refresh_token: pair.refresh_token.as_ref().map(|own| self.key_of(own)),
             client_id: issue.client_id.clone(),
             user_id: issue.user.as_ref().map(|user| user.id),
             session: only.is_none().then_some(id),
@@ -76,7 +84,7 @@ impl Decider {
                 .map(|replaced| replaced.access_token.clone()),
         };
         let user = issue.user.clone();
-        Ok(Step::put(record, (user, basis), replaced))
+        Ok(Step::put((record, pair), (user, basis), replaced))
     }
 
     fn rotate(&self, rotate: &Rotate, found: &Found) -> Result<Step, GrantError> {
@@ -107,12 +115,16 @@ impl Decider {
                 let rotated = self.rotated(record, scope, rotate);
                 Step::put(rotated, user()?, Some(record.clone()))
             }
-            Decision::Repeat => Step::repeat(record.clone(), user()?),
+            Decision::Repeat => {
+                let pair = told_once_more(record, &rotate.presented);
+                let pair = pair.ok_or(GrantError::InvalidGrant)?;
+                Step::repeat((record.clone(), pair), user()?)
+            }
         })
     }
 
     // A spent refresh token is none, though it may be repeated for a moment.
-    fn inspect(&self, token: &TokenValue, found: &Found) -> Option<RefreshGrant> {
+    fn inspect(&self, token: &TokenKey, found: &Found) -> Option<RefreshGrant> {
         let record = found.by_refresh.get(token)?;
         let is_live = record.refresh_token.as_ref() == Some(token)
             && record.refresh_expires_at.is_none_or(|end| end > self.now);
@@ -126,15 +138,30 @@ impl Decider {
         })
     }
 
-    fn rotated(&self, record: &TokenRecord, scope: Scope, rotate: &Rotate) -> TokenRecord {
+    fn rotated(
+        &self,
+        record: &TokenRecord,
+        scope: Scope,
+        rotate: &Rotate,
+    ) -> (TokenRecord, TokenPair) {
         let (now, policy) = (self.now, rotate.policy);
+        let refresh_token = random::token_value();
+        let refresh_key = self.key_of(&refresh_token);
+        let pair = TokenPair {
+            access_token: random::token_value(),
+            refresh_token: Some(refresh_token),
+        };
         let spent = record.refresh_token.clone();
+        let sealed = match self.storage {
+            TokenStorage::Plain => None,
+            TokenStorage::Hashed => sealed_pair::seal(&pair, &rotate.presented),
+        };
         // A token of Flask-Sentinel has no end of its own; from its first rotation on it has.
         let own_end = policy.refresh_lifetime.map(|lifetime| now + lifetime);
         let family_end = record.family_expires_at.or(own_end);
-        TokenRecord {
-            access_token: random::token_value(),
-            refresh_token: Some(random::token_value()),
+        let record = TokenRecord {
+            access_token: self.key_of(&pair.access_token),
+            refresh_token: Some(refresh_key),
             scope,
             issued_at: now,
             expires_at: now + policy.access_lifetime,
@@ -143,11 +170,30 @@ impl Decider {
             rotated_from: spent.map(|refresh_token| RotatedFrom {
                 refresh_token,
                 at: now,
+                sealed,
             }),
             replaced: Some(record.access_token.clone()),
             ..record.clone()
-        }
+        };
+        (record, pair)
     }
+
+    fn key_of(&self, token: &TokenValue) -> TokenKey {
+        token_keys::key_of(token, self.storage)
+    }
+}
+
+// The pair that a refresh token was spent for: the record has it, or the spent token opens it.
+fn told_once_more(record: &TokenRecord, spent: &TokenValue) -> Option<TokenPair> {
+    if let Some(access_token) = record.access_token.token() {
+        let refresh_token = record.refresh_token.as_ref().and_then(TokenKey::token);
+        return Some(TokenPair {
+            access_token: access_token.clone(),
+            refresh_token: refresh_token.cloned(),
+        });
+    }
+    let sealed = record.rotated_from.as_ref()?.sealed.as_ref()?;
+    sealed_pair::open(sealed, spent)
 }
 
 // How often the client's tokens had been ended before anything is written for it.

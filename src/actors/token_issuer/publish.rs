@@ -14,7 +14,7 @@ use super::standing::Verdict;
 use super::step::Step;
 use crate::actors::token_cache::CacheError;
 use crate::domain::error::GrantError;
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 
 impl Flight {
     /// Brings the fast copy up to date with what was written, then answers. Gives back unanswered
@@ -79,10 +79,13 @@ impl Flight {
         let is_taken = plan.job.answer(match plan.step {
             Step::Refuse(error) => Err(error.into()),
             Step::Tell(grant) => Ok(Outcome::Inspected(grant)),
-            Step::Repeat(pair) => Ok(Outcome::Issued(IssuedTokens::of(&pair.record, now))),
+            Step::Repeat(told) => {
+                let issued = IssuedTokens::of(&told.record, told.pair, now);
+                Ok(Outcome::Issued(issued))
+            }
             // The truth has the pair. Redis is brought up to date before it is trusted again.
             Step::Put(put) => {
-                let issued = IssuedTokens::of(&put.record, put.record.issued_at);
+                let issued = IssuedTokens::of(&put.record, put.pair, put.record.issued_at);
                 Ok(Outcome::Issued(issued))
             }
             // Who is refused is so whatever Redis did: the truth has the end.
@@ -97,7 +100,7 @@ impl Flight {
     // A pair whose answer was lost may be missing in Redis, too.
     async fn put_back_repeated(&self, plans: &[Plan]) {
         let repeated = plans.iter().filter_map(|plan| match &plan.step {
-            Step::Repeat(pair) => Some(&pair.record.access_token),
+            Step::Repeat(told) => Some(&told.record.access_token),
             Step::Refuse(_) | Step::Tell(_) | Step::Put(_) | Step::End { .. } => None,
         });
         join_all(repeated.map(|token| self.caches.put_back(token))).await;
@@ -118,13 +121,13 @@ impl Flight {
     // count on Redis to know its token, though the truth fails right after.
     async fn withdraw_ended(&self, plans: &[Plan]) {
         let told = plans.iter().filter_map(|plan| plan.step.told());
-        let new: Vec<TokenValue> = told.map(|record| record.access_token.clone()).collect();
+        let new: Vec<TokenKey> = told.map(|record| record.access_token.clone()).collect();
         if new.is_empty() || !self.caches.has_redis() {
             return;
         }
-        let delete: Vec<TokenValue> = match self.truth.tokens.find_present(&new).await {
+        let delete: Vec<TokenKey> = match self.truth.tokens.find_present(&new).await {
             Ok(present) => {
-                let is_gone = |token: &TokenValue| !present.contains(token);
+                let is_gone = |token: &TokenKey| !present.contains(token);
                 new.into_iter().filter(is_gone).collect()
             }
             // Not knowing, the fast copy goes without them; the truth will put them back.

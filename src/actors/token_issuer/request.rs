@@ -9,6 +9,7 @@ use crate::domain::client::{ClientId, SecretHash};
 use crate::domain::network::Network;
 use crate::domain::scope::Scope;
 use crate::domain::token::{GrantUser, TokenRecord, TokenValue};
+use crate::domain::token_pair::TokenPair;
 use crate::domain::user::Password;
 
 /// How a client named itself, and by which secret it authenticates (RFC 6749 §2.3).
@@ -79,11 +80,11 @@ pub struct RefreshGrant {
 }
 
 impl IssuedTokens {
-    /// The answer that tells of a record.
-    pub(super) fn of(record: &TokenRecord, now: OffsetDateTime) -> Self {
+    /// The answer that tells of a record, whose tokens are these.
+    pub(super) fn of(record: &TokenRecord, pair: TokenPair, now: OffsetDateTime) -> Self {
         Self {
-            access_token: record.access_token.clone(),
-            refresh_token: record.refresh_token.clone(),
+            access_token: pair.access_token,
+            refresh_token: pair.refresh_token,
             expires_at: record.expires_at,
             expires_in: Duration::try_from(record.expires_at - now).unwrap_or_default(),
             scope: record.scope.clone(),

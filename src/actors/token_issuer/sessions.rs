@@ -13,7 +13,8 @@ use super::error::IssueError;
 use super::job::{Job, unfinished};
 use crate::actors::handle::{AskError, within};
 use crate::domain::standing::SessionsOf;
-use crate::domain::token::{EndedToken, FamilyId, TokenValue};
+use crate::domain::token::{EndedToken, FamilyId};
+use crate::domain::token_key::TokenKey;
 use crate::stores::Ends;
 use crate::stores::redis::connection::Publication;
 
@@ -79,14 +80,14 @@ impl TokenIssuer {
             let page = tokens
                 .list_ends(Ends::Unpublished, now, after.as_ref(), PAGE)
                 .await?;
-            let ended: Vec<TokenValue> = page.iter().map(|end| end.access_token.clone()).collect();
+            let ended: Vec<TokenKey> = page.iter().map(|end| end.access_token.clone()).collect();
             let Some(last) = page.into_iter().last() else {
                 return Ok(());
             };
             // An end is remembered before it happens; who is about to do it tells Redis.
             let present = tokens.find_present(&ended).await?;
-            let is_gone = |token: &TokenValue| !present.contains(token);
-            let gone: Vec<TokenValue> = ended.into_iter().filter(is_gone).collect();
+            let is_gone = |token: &TokenKey| !present.contains(token);
+            let gone: Vec<TokenKey> = ended.into_iter().filter(is_gone).collect();
             let change = Publication {
                 set: Vec::new(),
                 delete: gone.clone(),

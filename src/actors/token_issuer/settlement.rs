@@ -6,7 +6,7 @@
 
 use super::plan::Plan;
 use super::step::Step;
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 use crate::stores::Truth;
 use crate::telemetry::chain::Chain;
 
@@ -16,13 +16,13 @@ const ATTEMPTS: usize = 2;
 /// Ends whose marks may go, by their access tokens.
 #[derive(Default)]
 pub(super) struct Settlement {
-    answered: Vec<TokenValue>,
-    published: Vec<TokenValue>,
+    answered: Vec<TokenKey>,
+    published: Vec<TokenKey>,
 }
 
 /// The ends of one plan, until its caller is answered.
 pub(super) struct Unsettled {
-    ended: Vec<TokenValue>,
+    ended: Vec<TokenKey>,
     is_published: bool,
     is_repeat: bool,
 }

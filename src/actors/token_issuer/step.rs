@@ -2,7 +2,9 @@
 
 use super::request::RefreshGrant;
 use crate::domain::error::GrantError;
-use crate::domain::token::{Grant, GrantUser, TokenRecord, TokenValue};
+use crate::domain::token::{Grant, GrantUser, TokenRecord};
+use crate::domain::token_key::TokenKey;
+use crate::domain::token_pair::TokenPair;
 use crate::stores::TokenWrite;
 use crate::stores::redis::connection::Publication;
 
@@ -21,8 +23,8 @@ pub(super) enum Step {
     /// another server ended before without being able to tell Redis.
     End {
         ended: Vec<TokenRecord>,
-        token: Option<TokenValue>,
-        unpublished: Vec<TokenValue>,
+        token: Option<TokenKey>,
+        unpublished: Vec<TokenKey>,
         answer: Result<(), GrantError>,
     },
 }
@@ -30,6 +32,8 @@ pub(super) enum Step {
 /// A pair to be written, in the place of another or not.
 pub(super) struct Put {
     pub(super) record: TokenRecord,
+    /// What the client gets, of which the record may have hashes only.
+    pub(super) pair: TokenPair,
     pub(super) basis: Basis,
     user: Option<GrantUser>,
     replaced: Option<TokenRecord>,
@@ -47,12 +51,13 @@ pub(super) struct Basis {
 impl Step {
     /// Writes a pair.
     pub(super) fn put(
-        record: TokenRecord,
+        (record, pair): (TokenRecord, TokenPair),
         (user, basis): (Option<GrantUser>, Basis),
         replaced: Option<TokenRecord>,
     ) -> Self {
         Self::Put(Box::new(Put {
             record,
+            pair,
             basis,
             user,
             replaced,
@@ -60,9 +65,13 @@ impl Step {
     }
 
     /// Tells of a pair once more.
-    pub(super) fn repeat(record: TokenRecord, (user, basis): (Option<GrantUser>, Basis)) -> Self {
+    pub(super) fn repeat(
+        (record, pair): (TokenRecord, TokenPair),
+        (user, basis): (Option<GrantUser>, Basis),
+    ) -> Self {
         Self::Repeat(Box::new(Put {
             record,
+            pair,
             basis,
             user,
             replaced: None,
@@ -149,7 +158,7 @@ impl Step {
                 unpublished,
                 ..
             } => {
-                let mut delete: Vec<TokenValue> = ended.iter().flat_map(dead_with).collect();
+                let mut delete: Vec<TokenKey> = ended.iter().flat_map(dead_with).collect();
                 for token in unpublished.iter().chain(token) {
                     if !delete.contains(token) {
                         delete.push(token.clone());
@@ -164,7 +173,7 @@ impl Step {
     }
 
     /// The ends of which it is to be noted that they were published and answered.
-    pub(super) fn settled(&self) -> Vec<TokenValue> {
+    pub(super) fn settled(&self) -> Vec<TokenKey> {
         match self {
             // What its predecessor had replaced was noted with that, or will be found.
             Self::Put(put) => {
@@ -180,7 +189,7 @@ impl Step {
 
 // A record that ends takes its predecessor along: the server that replaced that one may have died
 // before it could tell Redis.
-fn dead_with(record: &TokenRecord) -> impl Iterator<Item = TokenValue> + use<> {
+fn dead_with(record: &TokenRecord) -> impl Iterator<Item = TokenKey> + use<> {
     let own = std::iter::once(record.access_token.clone());
     own.chain(record.replaced.clone())
 }

@@ -5,7 +5,8 @@ use time::{Duration, OffsetDateTime};
 use crate::domain::client::ClientId;
 use crate::domain::error::GrantError;
 use crate::domain::scope::Scope;
-use crate::domain::token::{TokenRecord, TokenValue};
+use crate::domain::token::TokenRecord;
+use crate::domain::token_key::TokenKey;
 
 /// How long a client may ask again with the refresh token it just spent, because the answer was
 /// lost; it gets the same successor.
@@ -20,7 +21,7 @@ pub struct RefreshTokenRequest {
     /// The client that asks.
     pub client_id: ClientId,
     /// The refresh token it presents.
-    pub refresh_token: TokenValue,
+    pub refresh_token: TokenKey,
     /// The scope it asks for; empty is the one first granted.
     pub scope: Scope,
 }
@@ -96,8 +97,8 @@ mod tests {
 
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-    fn token(letter: char) -> TokenValue {
-        TokenValue::parse(&letter.to_string().repeat(30)).unwrap()
+    fn token(letter: char) -> TokenKey {
+        TokenKey::parse(&letter.to_string().repeat(30)).unwrap()
     }
 
     fn record() -> TokenRecord {
@@ -118,6 +119,7 @@ mod tests {
             rotated_from: Some(RotatedFrom {
                 refresh_token: token('o'),
                 at: NOW,
+                sealed: None,
             }),
             replaced: None,
         }

@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 use super::records::ended::{EndedRow, read_ended};
 use super::records::{encode, millis};
 use super::tables::{ENDED, ENDED_EXPIRIES, ENDED_REFRESH_TOKENS, FORGET_ORDER, Millis, Row};
-use crate::domain::token::{EndedToken, TokenValue};
+use crate::domain::token::EndedToken;
+use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 
 /// Memories that one batch forgets at most, so that it stays short.
@@ -53,7 +54,7 @@ impl<'t> EndTables<'t> {
     /// Changes the marks of an end, if it is remembered.
     pub(super) fn mark(
         &mut self,
-        token: &TokenValue,
+        token: &TokenKey,
         change: impl FnOnce(&mut EndedRow),
     ) -> Result<(), StoreError> {
         let access_token = token.expose();

@@ -4,7 +4,8 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
 use super::records::{corrupt, read_client, read_token, read_user};
 use super::tables::{Id, Row, TOKENS};
-use crate::domain::token::{Grant, GrantUser, RecordId, TokenRecord, TokenValue};
+use crate::domain::token::{Grant, GrantUser, RecordId, TokenRecord};
+use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 
 /// Reads token records by what an index says.
@@ -23,7 +24,7 @@ impl Reader {
     pub(super) fn by_token(
         &self,
         index: &impl ReadableTable<&'static str, Id>,
-        token: &TokenValue,
+        token: &TokenKey,
     ) -> Result<Option<TokenRecord>, StoreError> {
         let id = index.get(token.expose())?;
         id.map(|id| self.indexed(RecordId(*id.value()))).transpose()

@@ -20,14 +20,15 @@ use super::tables::{
 use super::token_tables::TokenTables;
 use crate::domain::client::ClientId;
 use crate::domain::standing::SessionsOf;
-use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord, TokenValue};
+use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord};
+use crate::domain::token_key::TokenKey;
 use crate::domain::user::UserId;
 use crate::stores::error::StoreError;
 use crate::stores::{Ends, TokenStore, TokenWrite};
 
 #[async_trait]
 impl TokenStore for EmbeddedStore {
-    async fn find_grants(&self, tokens: &[TokenValue]) -> Result<Vec<Option<Grant>>, StoreError> {
+    async fn find_grants(&self, tokens: &[TokenKey]) -> Result<Vec<Option<Grant>>, StoreError> {
         self.read(|transaction| {
             let reader = Reader::open(transaction)?;
             let access_tokens = transaction.open_table(ACCESS_TOKENS)?;
@@ -46,7 +47,7 @@ impl TokenStore for EmbeddedStore {
 
     async fn find_by_access_token(
         &self,
-        tokens: &[TokenValue],
+        tokens: &[TokenKey],
     ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
         self.read(|transaction| {
             let reader = Reader::open(transaction)?;
@@ -59,7 +60,7 @@ impl TokenStore for EmbeddedStore {
 
     async fn find_by_refresh_token(
         &self,
-        tokens: &[TokenValue],
+        tokens: &[TokenKey],
     ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
         self.read(|transaction| {
             let reader = Reader::open(transaction)?;
@@ -152,7 +153,7 @@ impl TokenStore for EmbeddedStore {
 
     async fn find_ends(
         &self,
-        refresh_tokens: &[TokenValue],
+        refresh_tokens: &[TokenKey],
     ) -> Result<Vec<Option<EndedToken>>, StoreError> {
         self.read(|transaction| {
             let ends = transaction.open_table(ENDED)?;
@@ -176,8 +177,8 @@ impl TokenStore for EmbeddedStore {
 
     async fn settle_ends(
         &self,
-        answered: &[TokenValue],
-        published: &[TokenValue],
+        answered: &[TokenKey],
+        published: &[TokenKey],
     ) -> Result<(), StoreError> {
         let (answered, published): (Arc<[_]>, Arc<[_]>) = (answered.into(), published.into());
         // That the fast copy was told may come to be forgotten: it is told again.

@@ -7,7 +7,8 @@ use mongodb::bson::{doc, rawdoc};
 use mongodb::options::{Hint, ReadConcern};
 use time::OffsetDateTime;
 
-use crate::domain::token::{EndedToken, FamilyId, TokenValue};
+use crate::domain::token::{EndedToken, FamilyId};
+use crate::domain::token_key::TokenKey;
 use crate::stores::Ends;
 use crate::stores::error::StoreError;
 
@@ -22,8 +23,8 @@ impl MongoStore {
     /// Takes marks off ends, in one write.
     pub(super) async fn settle(
         &self,
-        answered: &[TokenValue],
-        published: &[TokenValue],
+        answered: &[TokenKey],
+        published: &[TokenKey],
     ) -> Result<(), StoreError> {
         let updates = ended_token::settle(answered, published);
         if updates.is_empty() {

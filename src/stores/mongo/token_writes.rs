@@ -9,7 +9,8 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::{RawBsonRef, cstr};
 use mongodb::bson::{RawDocument, RawDocumentBuf, doc, rawdoc};
 
-use crate::domain::token::{RecordId, TokenRecord, TokenValue};
+use crate::domain::token::{RecordId, TokenRecord};
+use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 use crate::stores::{ExpectedRecord, TokenWrite};
 
@@ -156,8 +157,8 @@ impl MongoStore {
     async fn read_back(
         &self,
         puts: &[&Put<'_>],
-    ) -> Result<HashMap<TokenValue, RecordId>, StoreError> {
-        let tokens: Vec<TokenValue> = puts.iter().map(|p| p.record.access_token.clone()).collect();
+    ) -> Result<HashMap<TokenKey, RecordId>, StoreError> {
+        let tokens: Vec<TokenKey> = puts.iter().map(|p| p.record.access_token.clone()).collect();
         let filter = doc! { "access_token": { "$in": texts(&tokens) } };
         let find = self.tokens.find(filter).batch_size(one_batch(puts.len()));
         let find = find.projection(doc! { "access_token": 1 });
@@ -223,14 +224,14 @@ fn condition(expected: &ExpectedRecord) -> RawDocumentBuf {
     condition.append(cstr!("_id"), object_id(expected.id));
     condition.append(cstr!("access_token"), expected.access_token.expose());
     // A condition of null holds for an absent field.
-    let refresh_token = expected.refresh_token.as_ref().map(TokenValue::expose);
+    let refresh_token = expected.refresh_token.as_ref().map(TokenKey::expose);
     let refresh_token = refresh_token.map_or(RawBsonRef::Null, RawBsonRef::String);
     condition.append(cstr!("refresh_token"), refresh_token);
     condition
 }
 
 /// The tokens of a pair, whatever else it has; of a document that cannot be read none.
-type PairState = (Option<TokenValue>, Option<TokenValue>);
+type PairState = (Option<TokenKey>, Option<TokenKey>);
 
 fn read_state(document: &RawDocument) -> Option<(RecordId, PairState)> {
     let document = Fields::of(document);

@@ -11,9 +11,8 @@ use time::OffsetDateTime;
 
 use crate::domain::client::ClientId;
 use crate::domain::standing::SessionsOf;
-use crate::domain::token::{
-    EndedToken, FamilyId, Grant, GrantUser, RecordId, TokenRecord, TokenValue,
-};
+use crate::domain::token::{EndedToken, FamilyId, Grant, GrantUser, RecordId, TokenRecord};
+use crate::domain::token_key::TokenKey;
 use crate::domain::user::UserId;
 use crate::stores::error::StoreError;
 use crate::stores::{Ends, TokenStore, TokenWrite};
@@ -25,7 +24,7 @@ use super::{MongoStore, in_order, one_batch, read_all, within_deadline};
 
 #[async_trait]
 impl TokenStore for MongoStore {
-    async fn find_grants(&self, tokens: &[TokenValue]) -> Result<Vec<Option<Grant>>, StoreError> {
+    async fn find_grants(&self, tokens: &[TokenKey]) -> Result<Vec<Option<Grant>>, StoreError> {
         let records = self.find_by_access_token(tokens).await?;
         let of_users: HashSet<UserId> =
             records.iter().flatten().filter_map(|r| r.user_id).collect();
@@ -44,7 +43,7 @@ impl TokenStore for MongoStore {
 
     async fn find_by_access_token(
         &self,
-        tokens: &[TokenValue],
+        tokens: &[TokenKey],
     ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
         if tokens.is_empty() {
             return Ok(Vec::new());
@@ -55,7 +54,7 @@ impl TokenStore for MongoStore {
         Ok(in_order(tokens, &found.collect()))
     }
 
-    async fn find_present(&self, tokens: &[TokenValue]) -> Result<HashSet<TokenValue>, StoreError> {
+    async fn find_present(&self, tokens: &[TokenKey]) -> Result<HashSet<TokenKey>, StoreError> {
         if tokens.is_empty() {
             return Ok(HashSet::new());
         }
@@ -70,19 +69,19 @@ impl TokenStore for MongoStore {
 
     async fn find_by_refresh_token(
         &self,
-        tokens: &[TokenValue],
+        tokens: &[TokenKey],
     ) -> Result<Vec<Option<TokenRecord>>, StoreError> {
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
         // Without the type the server does not use the index of refresh tokens, which is partial.
-        let any = |tokens: &[TokenValue]| doc! { "$in": texts(tokens), "$type": "string" };
+        let any = |tokens: &[TokenKey]| doc! { "$in": texts(tokens), "$type": "string" };
         let filter = doc! { "refresh_token": any(tokens) };
         let records = self.find_records(filter, tokens.len()).await?;
         let present = records.into_iter();
         let present = present.filter_map(|record| Some((record.refresh_token.clone()?, record)));
-        let mut found: HashMap<TokenValue, TokenRecord> = present.collect();
-        let spent: Vec<TokenValue> = tokens
+        let mut found: HashMap<TokenKey, TokenRecord> = present.collect();
+        let spent: Vec<TokenKey> = tokens
             .iter()
             .filter(|token| !found.contains_key(token))
             .cloned()
@@ -167,7 +166,7 @@ impl TokenStore for MongoStore {
 
     async fn find_ends(
         &self,
-        refresh_tokens: &[TokenValue],
+        refresh_tokens: &[TokenKey],
     ) -> Result<Vec<Option<EndedToken>>, StoreError> {
         if refresh_tokens.is_empty() {
             return Ok(Vec::new());
@@ -185,8 +184,8 @@ impl TokenStore for MongoStore {
 
     async fn settle_ends(
         &self,
-        answered: &[TokenValue],
-        published: &[TokenValue],
+        answered: &[TokenKey],
+        published: &[TokenKey],
     ) -> Result<(), StoreError> {
         self.settle(answered, published).await
     }

@@ -10,7 +10,7 @@ use redis::{
     RedisResult, Value,
 };
 
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 
 use super::cluster::Layout;
@@ -149,7 +149,7 @@ fn event_of(push: &PushInfo) -> Option<CacheEvent> {
         PushKind::Disconnection => Some(CacheEvent::Disconnected),
         PushKind::Invalidate => match push.data.first() {
             Some(Value::Array(names)) => {
-                let tokens: Vec<TokenValue> = names.iter().filter_map(token_of).collect();
+                let tokens: Vec<TokenKey> = names.iter().filter_map(token_of).collect();
                 (!tokens.is_empty()).then_some(CacheEvent::Invalidated(tokens))
             }
             // Redis sends no names when the database was flushed.
@@ -159,7 +159,7 @@ fn event_of(push: &PushInfo) -> Option<CacheEvent> {
     }
 }
 
-fn token_of(name: &Value) -> Option<TokenValue> {
+fn token_of(name: &Value) -> Option<TokenKey> {
     match name {
         Value::BulkString(name) => keys::token_of(name),
         _ => None,

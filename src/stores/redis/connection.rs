@@ -13,7 +13,8 @@ use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, FromRedisValue, Pipeline, RedisResult, Value};
 use time::OffsetDateTime;
 
-use crate::domain::token::{Grant, TokenValue};
+use crate::domain::token::Grant;
+use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 
 use super::cluster::Layout;
@@ -28,9 +29,9 @@ use super::{companion, diagnosis, keys, store_error};
 #[derive(Clone, Debug, Default)]
 pub struct Publication {
     /// The tokens that are live from now on.
-    pub set: Vec<(TokenValue, Grant)>,
+    pub set: Vec<(TokenKey, Grant)>,
     /// The tokens that are no longer.
-    pub delete: Vec<TokenValue>,
+    pub delete: Vec<TokenKey>,
 }
 
 /// A connection. Clones share it.
@@ -131,7 +132,7 @@ impl RedisConnection {
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
     pub async fn find_many<'t>(
         &self,
-        tokens: impl IntoIterator<Item = &'t TokenValue>,
+        tokens: impl IntoIterator<Item = &'t TokenKey>,
     ) -> Result<Vec<Option<Grant>>, StoreError> {
         let mut get = redis::cmd("MGET");
         for token in tokens {
@@ -184,7 +185,7 @@ impl RedisConnection {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
-    pub async fn delete(&self, tokens: &[TokenValue]) -> Result<(), StoreError> {
+    pub async fn delete(&self, tokens: &[TokenKey]) -> Result<(), StoreError> {
         if tokens.is_empty() {
             return Ok(());
         }
@@ -221,7 +222,7 @@ impl RedisConnection {
     fn transaction_of<'a>(
         &self,
         transactions: &'a mut BTreeMap<u16, Transaction>,
-        token: &TokenValue,
+        token: &TokenKey,
     ) -> &'a mut Transaction {
         let group = self.group_of(token);
         transactions.entry(group).or_insert_with(Transaction::new)
@@ -241,7 +242,7 @@ impl RedisConnection {
     }
 
     /// Tokens of one group go in one transaction: those of a slot in a cluster, all elsewhere.
-    pub(super) fn group_of(&self, token: &TokenValue) -> u16 {
+    pub(super) fn group_of(&self, token: &TokenKey) -> u16 {
         match &self.link {
             Link::Single(_) => 0,
             Link::Cluster(_) => slot_of(token),

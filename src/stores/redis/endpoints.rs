@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::{ConnectionInfo, IntoConnectionInfo};
 
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 use crate::settings::RedisTopology;
 use crate::settings::secret::Secret;
 use crate::stores::error::{OpenError, StoreError};
@@ -19,7 +19,7 @@ use super::identity::ConnectionId;
 pub enum CacheEvent {
     /// These tokens, read over this connection, were changed or removed. A token may be named
     /// twice, once for each of its keys.
-    Invalidated(Vec<TokenValue>),
+    Invalidated(Vec<TokenKey>),
     /// The server was emptied.
     InvalidatedAll,
     /// The connection ended: changes are no longer told, nothing read over it may be trusted.

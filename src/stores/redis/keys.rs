@@ -1,26 +1,26 @@
 //! The name of every key, and what it says of its token.
 
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 
 const COMPANION_PREFIX: &str = "sentinel:{";
 const COMPANION_SUFFIX: &str = "}";
 
 /// The key of Flask-Sentinel: the token itself; the value is the user's identifier.
-pub(super) fn plain(token: &TokenValue) -> &str {
+pub(super) fn plain(token: &TokenKey) -> &str {
     token.expose()
 }
 
 /// The key of the whole grant. The braces put it into the slot of the plain key.
-pub(super) fn companion(token: &TokenValue) -> String {
+pub(super) fn companion(token: &TokenKey) -> String {
     [COMPANION_PREFIX, token.expose(), COMPANION_SUFFIX].concat()
 }
 
 /// The token that a key belongs to; `None` for a key that is not ours.
-pub(super) fn token_of(key: &[u8]) -> Option<TokenValue> {
+pub(super) fn token_of(key: &[u8]) -> Option<TokenKey> {
     let key = str::from_utf8(key).ok()?;
     let inner = key.strip_prefix(COMPANION_PREFIX);
     let inner = inner.and_then(|rest| rest.strip_suffix(COMPANION_SUFFIX));
-    TokenValue::parse(inner.unwrap_or(key))
+    TokenKey::parse(inner.unwrap_or(key))
 }
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn both_keys_of_a_token_lead_back_to_it() {
-        let token = TokenValue::parse("sx2Rz0vVFVRQBCFVCTwXINPjSswq1W").unwrap();
+        let token = TokenKey::parse("sx2Rz0vVFVRQBCFVCTwXINPjSswq1W").unwrap();
         assert_eq!(plain(&token), "sx2Rz0vVFVRQBCFVCTwXINPjSswq1W");
         assert_eq!(
             companion(&token),

@@ -12,7 +12,8 @@ use futures_util::future;
 use redis::Pipeline;
 use time::OffsetDateTime;
 
-use crate::domain::token::{Grant, TokenValue};
+use crate::domain::token::Grant;
+use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 
 use super::connection::RedisConnection;
@@ -35,7 +36,7 @@ pub enum Put {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// These were put.
-    Put(Vec<TokenValue>),
+    Put(Vec<TokenKey>),
     /// The server holds as much as it may; none was put.
     Full,
 }
@@ -49,7 +50,7 @@ impl RedisConnection {
     pub async fn put(
         &self,
         which: Put,
-        grants: &[(TokenValue, &Grant)],
+        grants: &[(TokenKey, &Grant)],
         now: OffsetDateTime,
     ) -> Result<Outcome, StoreError> {
         let mut groups: BTreeMap<u16, Group> = BTreeMap::new();
@@ -91,7 +92,7 @@ impl RedisConnection {
     /// [`StoreError::Unavailable`] and [`StoreError::Timeout`]; drop the connection then.
     pub async fn confirm(
         &self,
-        grants: &[(TokenValue, &Grant)],
+        grants: &[(TokenKey, &Grant)],
         now: OffsetDateTime,
     ) -> Result<bool, StoreError> {
         let mut pipelines: BTreeMap<u16, (Pipeline, Transaction)> = BTreeMap::new();
@@ -125,7 +126,7 @@ impl RedisConnection {
 
 /// Only where the companion is there does the copy make a plain key, and only where there is a
 /// plain key does it get its value.
-fn promote_companion(pipeline: &mut Pipeline, token: &TokenValue, user_id: &str, rest: Duration) {
+fn promote_companion(pipeline: &mut Pipeline, token: &TokenKey, user_id: &str, rest: Duration) {
     let (plain, companion) = (keys::plain(token), keys::companion(token));
     let rest = millis(rest);
     pipeline.cmd("COPY").arg(&companion).arg(plain).ignore();
@@ -138,7 +139,7 @@ fn promote_companion(pipeline: &mut Pipeline, token: &TokenValue, user_id: &str,
 /// What goes to one server at once.
 struct Group {
     pipeline: Pipeline,
-    tokens: Vec<TokenValue>,
+    tokens: Vec<TokenKey>,
 }
 
 impl Default for Group {

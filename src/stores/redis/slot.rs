@@ -3,19 +3,19 @@
 
 use crc16::{State, XMODEM};
 
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 
 /// How many slots a Redis Cluster has.
 pub const SLOTS: u16 = 16_384;
 
 /// The Redis Cluster slot of a token: CRC16 (XMODEM) modulo 16,384.
-pub fn slot_of(token: &TokenValue) -> u16 {
+pub fn slot_of(token: &TokenKey) -> u16 {
     State::<XMODEM>::calculate(token.expose().as_bytes()) % SLOTS
 }
 
 /// The shard of a token when the slots are cut into `shards` equal ranges. Cutting each range of
 /// an endpoint again nests: shard `i` of `endpoints * n` is on endpoint `i / n`.
-pub fn shard_of(token: &TokenValue, shards: usize) -> usize {
+pub fn shard_of(token: &TokenKey, shards: usize) -> usize {
     usize::from(slot_of(token)) * shards / usize::from(SLOTS)
 }
 
@@ -23,8 +23,8 @@ pub fn shard_of(token: &TokenValue, shards: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn tokens() -> impl Iterator<Item = TokenValue> {
-        (0..10_000).map(|n| TokenValue::parse(&format!("{n:030}")).unwrap())
+    fn tokens() -> impl Iterator<Item = TokenKey> {
+        (0..10_000).map(|n| TokenKey::parse(&format!("{n:030}")).unwrap())
     }
 
     #[test]

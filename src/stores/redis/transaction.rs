@@ -8,7 +8,8 @@ use redis::{Pipeline, RedisError, ServerErrorKind};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::domain::token::{Grant, TokenValue};
+use crate::domain::token::Grant;
+use crate::domain::token_key::TokenKey;
 use crate::telemetry::metrics::CACHE_TOKENS_REFUSED;
 
 use super::{companion, keys};
@@ -22,7 +23,7 @@ pub(super) struct Transaction {
     pub(super) whole: Pipeline,
     /// What it deletes. Alone, in one command, a full server still does that; between `MULTI` and
     /// `EXEC` it refuses everything.
-    pub(super) deletes: Vec<TokenValue>,
+    pub(super) deletes: Vec<TokenKey>,
     /// How many tokens it sets.
     pub(super) sets: usize,
 }
@@ -37,7 +38,7 @@ impl Transaction {
     }
 
     /// Sets both keys of a token for the rest of its life.
-    pub(super) fn set(&mut self, token: &TokenValue, grant: &Grant, now: OffsetDateTime) {
+    pub(super) fn set(&mut self, token: &TokenKey, grant: &Grant, now: OffsetDateTime) {
         let rest = rest(grant, now);
         let (Some(user), Some(companion)) = (&grant.user, companion::write(grant)) else {
             // A reader of the plain keys takes any key for a user's token.
@@ -57,7 +58,7 @@ impl Transaction {
     }
 
     /// Deletes both keys of a token.
-    pub(super) fn delete(&mut self, token: &TokenValue) {
+    pub(super) fn delete(&mut self, token: &TokenKey) {
         let command = self.whole.cmd("DEL").arg(keys::plain(token));
         command.arg(keys::companion(token)).ignore();
         self.deletes.push(token.clone());

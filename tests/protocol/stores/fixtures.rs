@@ -5,7 +5,8 @@ use warp_sentinel::domain::client::policy::ClientPolicy;
 use warp_sentinel::domain::client::{Client, ClientId, ClientType, GrantType, SecretHash};
 use warp_sentinel::domain::client_secret::StoredSecret;
 use warp_sentinel::domain::scope::Scope;
-use warp_sentinel::domain::token::{EndedToken, RecordId, TokenRecord, TokenValue};
+use warp_sentinel::domain::token::{EndedToken, RecordId, TokenRecord};
+use warp_sentinel::domain::token_key::TokenKey;
 use warp_sentinel::domain::user::{HashOrigin, NewUser, PasswordHash, UserId};
 use warp_sentinel::stores::{ExpectedRecord, TokenWrite};
 
@@ -17,8 +18,8 @@ pub(super) fn noon() -> OffsetDateTime {
 }
 
 /// The n-th token of a test.
-pub(super) fn token(number: u32) -> TokenValue {
-    TokenValue::parse(&format!("{number:030}")).unwrap()
+pub(super) fn token(number: u32) -> TokenKey {
+    TokenKey::parse(&format!("{number:030}")).unwrap()
 }
 
 /// The n-th identifier of a test.

@@ -1,7 +1,7 @@
 //! A spent refresh token counts as answered once its client has the answer, and then for good.
 
 use time::Duration as Span;
-use warp_sentinel::domain::token::TokenValue;
+use warp_sentinel::domain::token_key::TokenKey;
 
 use super::fail_point::{Fault, Faulty, Which};
 use super::request::Request;
@@ -36,7 +36,7 @@ async fn an_answer_that_was_noted_is_not_forgotten_when_mongod_is_killed() {
     let pair = bench.app.login().await;
     let tokens = &bench.app.truth.tokens;
     let [access, refresh] =
-        [&pair.access, &pair.refresh].map(|token| TokenValue::parse(token).unwrap());
+        [&pair.access, &pair.refresh].map(|token| TokenKey::parse(token).unwrap());
     let found = tokens.find_by_access_token(std::slice::from_ref(&access));
     let record = found.await.unwrap().remove(0).unwrap();
     let end = record.end(bench.app.clock.now());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ::redis::AsyncCommands;
 use warp_sentinel::domain::client::ClientType;
-use warp_sentinel::domain::token::TokenValue;
+use warp_sentinel::domain::token_key::TokenKey;
 
 use super::{DEADLINE, check_verified};
 use crate::history::check_unavailable_within;
@@ -119,10 +119,7 @@ pub(super) async fn check_no_orphans(app: &TestApp) {
     let client = ::redis::Client::open(app.redis_url.as_str()).unwrap();
     let mut redis = client.get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<String> = redis.keys("*").await.unwrap();
-    let tokens: Vec<TokenValue> = keys
-        .iter()
-        .filter_map(|key| TokenValue::parse(key))
-        .collect();
+    let tokens: Vec<TokenKey> = keys.iter().filter_map(|key| TokenKey::parse(key)).collect();
     let found = app
         .truth
         .tokens

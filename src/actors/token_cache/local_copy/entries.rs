@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::actors::token_cache::live_token::LiveToken;
-use crate::domain::token::{TOKEN_LENGTH, TokenValue};
+use crate::domain::token_key::TokenKey;
 
 /// Most bytes of live tokens kept in one shard: a token counts with what it costs, and at least with
 /// [`LEAST_WEIGHT`], so there are at most 65,536 of them. The places that remember tokens which had
@@ -42,18 +42,14 @@ impl Weighter<Key, LiveToken> for Bytes {
     }
 }
 
-/// A token where many are kept: in place, since a text of its own would cost half as much again.
+/// The key of a token where many are kept: in place, since a text of its own would cost half as much
+/// again.
 #[derive(Clone)]
-pub(super) struct Key(Zeroizing<[u8; TOKEN_LENGTH]>);
+pub(super) struct Key(Zeroizing<[u8; 32]>);
 
 impl Key {
-    pub(super) fn of(token: &TokenValue) -> Self {
-        let mut bytes = [0; TOKEN_LENGTH];
-        // A token has that length, or it is none.
-        for (own, byte) in bytes.iter_mut().zip(token.expose().bytes()) {
-            *own = byte;
-        }
-        Self(Zeroizing::new(bytes))
+    pub(super) fn of(token: &TokenKey) -> Self {
+        Self(token.packed())
     }
 }
 
@@ -65,15 +61,15 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-// As the token itself, so that it is found by that.
+// As the key of the token itself, so that it is found by that.
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.as_slice().hash(state);
     }
 }
 
-impl Equivalent<Key> for TokenValue {
+impl Equivalent<Key> for TokenKey {
     fn equivalent(&self, key: &Key) -> bool {
-        self.expose().as_bytes().ct_eq(key.0.as_slice()).into()
+        self.packed().ct_eq(&*key.0).into()
     }
 }

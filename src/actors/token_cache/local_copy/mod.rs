@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::live_token::LiveToken;
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 use crate::stores::redis::identity::ConnectionId;
 use entries::{Key, LiveTokens, live_tokens};
 use order::{Noted, Order};
@@ -82,7 +82,7 @@ impl LocalCopy {
     }
 
     /// The grant of a token that is known to live at `now`.
-    pub(super) fn find(&self, token: &TokenValue, now: OffsetDateTime) -> Option<LiveToken> {
+    pub(super) fn find(&self, token: &TokenKey, now: OffsetDateTime) -> Option<LiveToken> {
         let told = if self.is_served.load(Ordering::Acquire) {
             self.entries.get(token)
         } else {
@@ -92,20 +92,20 @@ impl LocalCopy {
         found.filter(|live| live.is_live_at(now))
     }
 
-    fn find_untold(&self, token: &TokenValue) -> Option<LiveToken> {
+    fn find_untold(&self, token: &TokenKey) -> Option<LiveToken> {
         let (live, asked_at) = self.untold.get(token)?;
         (asked_at.elapsed() < UNTOLD_KEPT_FOR).then_some(live)
     }
 
     /// Whether the token was unknown a moment ago.
-    pub(super) fn is_unknown(&self, token: &TokenValue) -> bool {
+    pub(super) fn is_unknown(&self, token: &TokenKey) -> bool {
         self.unknown
             .get(token)
             .is_some_and(|asked| asked.elapsed() < UNKNOWN_KEPT_FOR)
     }
 
     /// Whether this server ended the token a moment ago, whatever Redis has.
-    pub(super) fn is_ended(&self, token: &TokenValue) -> bool {
+    pub(super) fn is_ended(&self, token: &TokenKey) -> bool {
         self.ended
             .get(token)
             .is_some_and(|at| at.elapsed() < ENDED_KEPT_FOR)
@@ -117,7 +117,7 @@ impl LocalCopy {
     }
 
     /// Stores what a look-up found, but for tokens that were invalidated since.
-    pub(super) fn fill(&self, noted: Noted, found: Vec<(TokenValue, LiveToken)>) {
+    pub(super) fn fill(&self, noted: Noted, found: Vec<(TokenKey, LiveToken)>) {
         let order = self.order();
         let Some(forgotten) = order.forgotten_since(noted) else {
             return;
@@ -135,7 +135,7 @@ impl LocalCopy {
     pub(super) fn fill_untold(
         &self,
         (noted, asked_at): (Noted, Instant),
-        mut found: Vec<(TokenValue, LiveToken)>,
+        mut found: Vec<(TokenKey, LiveToken)>,
     ) {
         found.retain(|(_, live)| live.user_id().is_none());
         if found.is_empty() {
@@ -154,7 +154,7 @@ impl LocalCopy {
     }
 
     /// Remembers tokens that nobody knows.
-    pub(super) fn fill_unknown(&self, tokens: Vec<TokenValue>) {
+    pub(super) fn fill_unknown(&self, tokens: Vec<TokenKey>) {
         let now = Instant::now();
         for token in tokens {
             self.unknown.insert(Key::of(&token), now);
@@ -162,7 +162,7 @@ impl LocalCopy {
     }
 
     /// Drops tokens that have ended for good.
-    pub(super) fn end(&self, tokens: &[TokenValue]) {
+    pub(super) fn end(&self, tokens: &[TokenKey]) {
         let now = Instant::now();
         for token in tokens {
             self.ended.insert(Key::of(token), now);
@@ -171,7 +171,7 @@ impl LocalCopy {
     }
 
     /// Drops tokens that changed.
-    pub(super) fn forget(&self, tokens: &[TokenValue]) {
+    pub(super) fn forget(&self, tokens: &[TokenKey]) {
         let mut order = self.order();
         for token in tokens {
             order.note_forgotten(token);

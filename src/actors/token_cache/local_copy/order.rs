@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use super::Source;
 use super::entries::Key;
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 
 /// Most invalidations that a look-up may be overtaken by and still be compared with.
 pub(super) const FORGOTTEN: usize = 4_096;
@@ -33,7 +33,7 @@ impl Order {
         Noted(self.invalidations)
     }
 
-    pub(super) fn note_forgotten(&mut self, token: &TokenValue) {
+    pub(super) fn note_forgotten(&mut self, token: &TokenKey) {
         self.invalidations += 1;
         self.forgotten
             .push_back((self.invalidations, Key::of(token)));

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{State, TokenCacheMessage};
 use crate::actors::batch::{Landed, launch};
 use crate::actors::token_cache::catch_up::{Failed, Restoring};
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 use crate::stores::Ends;
 use crate::telemetry::chain::Chain;
 
@@ -36,7 +36,7 @@ pub(in super::super) enum Restored {
 /// What a look for ends brought, over the connection of this number.
 pub(in super::super) struct CaughtUp {
     number: u64,
-    outcome: Result<Vec<TokenValue>, Failed>,
+    outcome: Result<Vec<TokenKey>, Failed>,
 }
 
 impl State {

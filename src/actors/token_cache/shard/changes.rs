@@ -7,7 +7,7 @@ use ractor::{ActorProcessingErr, ActorRef};
 use super::{State, TokenCacheMessage};
 use crate::actors::batch::{Landed, launch};
 use crate::actors::token_cache::CacheError;
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::Publication;
 
@@ -15,7 +15,7 @@ use crate::stores::redis::connection::Publication;
 pub(in super::super) struct ChangeOutcome {
     /// The connection that was asked; none is no failure of it.
     number: Option<u64>,
-    deleted: Vec<TokenValue>,
+    deleted: Vec<TokenKey>,
     has_failed: bool,
 }
 
@@ -26,7 +26,7 @@ impl State {
         };
         let changes: Vec<Publication> = calls.iter().map(|call| call.request.clone()).collect();
         let has_new = changes.iter().any(|change| !change.set.is_empty());
-        let deleted: Vec<TokenValue> = changes
+        let deleted: Vec<TokenKey> = changes
             .iter()
             .flat_map(|change| change.delete.iter().cloned())
             .collect();

@@ -9,7 +9,7 @@ use crate::actors::batch::{Landed, launch};
 use crate::actors::token_cache::catch_up::ENDS_PAGE;
 use crate::actors::token_cache::flight::{REPLAY_BUDGET, Reached, on_event};
 use crate::actors::token_cache::local_copy::Source;
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::endpoints::CacheEvent;
@@ -233,7 +233,7 @@ impl State {
     }
 }
 
-async fn settle_owed(redis: &RedisConnection, owed: &[TokenValue]) -> Result<(), StoreError> {
+async fn settle_owed(redis: &RedisConnection, owed: &[TokenKey]) -> Result<(), StoreError> {
     let patient = redis.clone().with_deadline(REPLAY_BUDGET);
     for some in owed.chunks(ENDS_PAGE) {
         patient.delete(some).await?;

@@ -23,7 +23,7 @@ use crate::actors::token_cache::flight::{Change, Flights, LookUp, RedisOutcome, 
 use crate::actors::token_cache::live_token::LiveToken;
 use crate::actors::token_cache::local_copy::{LocalCopy, Source};
 use crate::actors::token_cache::losses::Losses;
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::continuity::Continuity;
 use crate::stores::redis::endpoints::RedisEndpoint;
@@ -98,7 +98,7 @@ pub(super) struct State {
     restored_at: Instant,
     /// Ends that came without a connection, or failed: a connect may do without the memory of ends, or
     /// have read it before they were in it.
-    owed: Vec<TokenValue>,
+    owed: Vec<TokenKey>,
 }
 
 impl Drop for State {
@@ -272,8 +272,8 @@ impl State {
 
     // Who waits for the truth to tell of a token that was just put back asks Redis instead: an
     // emptied Redis costs the truth one look-up for each token.
-    fn ask_redis_instead(&mut self, found: &[(TokenValue, LiveToken)]) {
-        let found: HashSet<&TokenValue> = found.iter().map(|(token, _)| token).collect();
+    fn ask_redis_instead(&mut self, found: &[(TokenKey, LiveToken)]) {
+        let found: HashSet<&TokenKey> = found.iter().map(|(token, _)| token).collect();
         for call in self.missing.drain() {
             if found.contains(&call.request) {
                 if let Some(calls) = self.arguments.gathering.push(call) {

@@ -1,6 +1,6 @@
 //! Which tokens a shard has.
 
-use crate::domain::token::TokenValue;
+use crate::domain::token_key::TokenKey;
 use crate::stores::redis::slot;
 
 /// Which part of the tokens a shard has.
@@ -15,7 +15,7 @@ impl ShardRange {
         Self { index, count }
     }
 
-    pub(in crate::actors::token_cache) fn has(self, token: &TokenValue) -> bool {
+    pub(in crate::actors::token_cache) fn has(self, token: &TokenKey) -> bool {
         slot::shard_of(token, self.count) == self.index
     }
 }

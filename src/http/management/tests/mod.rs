@@ -25,6 +25,7 @@ use crate::actors::token_issuer::request::TokenPolicy;
 use crate::actors::user_registry::UserRegistry;
 use crate::clock::Clock;
 use crate::crypto::csrf::CsrfKey;
+use crate::domain::token_key::TokenStorage;
 use crate::domain::user::Password;
 use crate::http::extract::connection::Connection;
 use crate::http::health::Leaving;
@@ -97,6 +98,7 @@ async fn start_with(options: Options) -> App {
     let (registry, registry_child) = UserRegistry::new(truth.clone());
     let (passwords, passwords_child) = PasswordPool::new(PASSWORDS).unwrap();
     let cache_policy = CachePolicy {
+        storage: TokenStorage::Plain,
         redis: None,
         shards_per_endpoint: 1,
     };

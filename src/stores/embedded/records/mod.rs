@@ -4,6 +4,8 @@ pub(super) mod ended;
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -13,7 +15,9 @@ use super::tables::Millis;
 use crate::domain::client::policy::{ClientPolicy, Introspection, Sessions};
 use crate::domain::client::{Client, ClientId, ClientType, GrantType};
 use crate::domain::scope::Scope;
-use crate::domain::token::{RecordId, RotatedFrom, TokenRecord, TokenValue};
+use crate::domain::token::{RecordId, RotatedFrom, TokenRecord};
+use crate::domain::token_key::TokenKey;
+use crate::domain::token_pair::SealedPair;
 use crate::domain::user::{HashOrigin, PasswordHash, User, UserId};
 use crate::stores::error::StoreError;
 
@@ -44,8 +48,8 @@ pub(super) fn instant(place: &'static str, millis: Millis) -> Result<OffsetDateT
         .map_err(|_| corrupt(place, "an instant is out of range"))
 }
 
-fn token(place: &'static str, text: &str) -> Result<TokenValue, StoreError> {
-    TokenValue::parse(text).ok_or_else(|| corrupt(place, "a token has a wrong shape"))
+fn token(place: &'static str, text: &str) -> Result<TokenKey, StoreError> {
+    TokenKey::parse(text).ok_or_else(|| corrupt(place, "a token has a wrong shape"))
 }
 
 fn scope_row(scope: &Scope) -> Vec<String> {
@@ -199,6 +203,9 @@ pub(super) struct TokenRow {
     refresh_expires_at: Option<Millis>,
     family: [u8; 12],
     rotated_from: Option<(String, Millis)>,
+    /// Of `rotated_from`: base64 of the pair itself for who spent the earlier one.
+    #[serde(default)]
+    sealed: Option<String>,
     #[serde(default)]
     replaced: Option<String>,
     #[serde(default)]
@@ -214,7 +221,9 @@ struct FamilyExpiry(Option<Millis>);
 
 impl From<&TokenRecord> for TokenRow {
     fn from(record: &TokenRecord) -> Self {
-        let text = |token: &TokenValue| token.expose().to_owned();
+        let text = |token: &TokenKey| token.expose().to_owned();
+        let spent = record.rotated_from.as_ref();
+        let sealed = spent.and_then(|spent| spent.sealed.as_ref());
         Self {
             access_token: text(&record.access_token),
             refresh_token: record.refresh_token.as_ref().map(text),
@@ -226,10 +235,8 @@ impl From<&TokenRecord> for TokenRow {
             expires_at: millis(record.expires_at),
             refresh_expires_at: record.refresh_expires_at.map(millis),
             family: record.family.0,
-            rotated_from: record
-                .rotated_from
-                .as_ref()
-                .map(|spent| (text(&spent.refresh_token), millis(spent.at))),
+            rotated_from: spent.map(|spent| (text(&spent.refresh_token), millis(spent.at))),
+            sealed: sealed.map(|sealed| STANDARD.encode(&sealed.0)),
             replaced: record.replaced.as_ref().map(text),
             session: record.session.map(|id| id.0),
             family_expiry: (record.family_expires_at != record.refresh_expires_at)
@@ -242,10 +249,16 @@ impl From<&TokenRecord> for TokenRow {
 pub(super) fn read_token(id: RecordId, bytes: &[u8]) -> Result<TokenRecord, StoreError> {
     const PLACE: &str = "tokens";
     let row: TokenRow = decode(PLACE, bytes)?;
+    let sealed = row.sealed.as_ref().map(|text| STANDARD.decode(text));
+    let sealed = sealed
+        .transpose()
+        .map_err(|_| corrupt(PLACE, "a pair is not base64"))?;
     let rotated_from = |(text, at): (String, Millis)| {
-        let refresh_token = token(PLACE, &text)?;
-        let at = instant(PLACE, at)?;
-        Ok::<_, StoreError>(RotatedFrom { refresh_token, at })
+        Ok::<_, StoreError>(RotatedFrom {
+            refresh_token: token(PLACE, &text)?,
+            at: instant(PLACE, at)?,
+            sealed: sealed.map(|bytes| SealedPair(bytes.into())),
+        })
     };
     let at = |millis: Option<Millis>| millis.map(|at| instant(PLACE, at)).transpose();
     let refresh_expires_at = at(row.refresh_expires_at)?;

@@ -14,7 +14,8 @@ use super::*;
 use crate::domain::client::{Client, ClientId, ClientRegistration, ClientType, SecretHash};
 use crate::domain::client_secret::StoredSecret;
 use crate::domain::scope::Scope;
-use crate::domain::token::{EndedToken, RecordId, RotatedFrom, TokenRecord, TokenValue};
+use crate::domain::token::{EndedToken, RecordId, RotatedFrom, TokenRecord};
+use crate::domain::token_key::TokenKey;
 use crate::domain::user::{HashOrigin, NewUser, PasswordHash, User};
 use crate::stores::error::InsertError;
 use crate::stores::{Ends, ExpectedRecord, TokenWrite};
@@ -79,7 +80,7 @@ impl Opened {
         self.truth.tokens.write(writes).await.unwrap()
     }
 
-    async fn by_refresh(&self, token: TokenValue) -> Option<TokenRecord> {
+    async fn by_refresh(&self, token: TokenKey) -> Option<TokenRecord> {
         let found = self.truth.tokens.find_by_refresh_token(&[token]).await;
         found.unwrap().pop().unwrap()
     }
@@ -104,8 +105,8 @@ impl Opened {
     }
 }
 
-fn token(kind: char, number: u8) -> TokenValue {
-    TokenValue::parse(&format!("{kind}{number:029}")).unwrap()
+fn token(kind: char, number: u8) -> TokenKey {
+    TokenKey::parse(&format!("{kind}{number:029}")).unwrap()
 }
 
 fn client(id: &str, now: OffsetDateTime) -> Client {
@@ -154,6 +155,7 @@ async fn everything_is_there_after_opening_again() {
     record.rotated_from = Some(RotatedFrom {
         refresh_token: token('r', 9),
         at: store.clock.now(),
+        sealed: None,
     });
     assert_eq!(
         store.write(&[TokenWrite::Insert(record.clone())]).await,
@@ -398,6 +400,7 @@ async fn the_present_refresh_token_wins_over_a_spent_one() {
     record.rotated_from = Some(RotatedFrom {
         refresh_token: token('r', 2),
         at: store.clock.now(),
+        sealed: None,
     });
     let insert = TokenWrite::Insert(record.clone());
     store.write(&[insert]).await;

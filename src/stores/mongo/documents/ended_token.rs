@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use mongodb::bson::raw::{CStr, RawArrayBuf, cstr};
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc, rawdoc};
 
-use crate::domain::token::{EndedToken, TokenValue};
+use crate::domain::token::EndedToken;
+use crate::domain::token_key::TokenKey;
 
 use super::fields::Fields;
 use super::{date, object_id};
@@ -27,16 +28,16 @@ pub(in super::super) fn unpublished_in_order() -> Document {
 
 /// The updates that take marks off ends: both at once where both are to go.
 pub(in super::super) fn settle(
-    answered: &[TokenValue],
-    published: &[TokenValue],
+    answered: &[TokenKey],
+    published: &[TokenKey],
 ) -> Vec<RawDocumentBuf> {
-    let both: HashSet<&TokenValue> = published.iter().collect();
+    let both: HashSet<&TokenKey> = published.iter().collect();
     let (both, answered): (Vec<_>, Vec<_>) =
         answered.iter().partition(|token| both.contains(token));
-    let done: HashSet<&TokenValue> = both.iter().copied().collect();
+    let done: HashSet<&TokenKey> = both.iter().copied().collect();
     let published = published.iter().filter(|token| !done.contains(token));
-    let published: Vec<&TokenValue> = published.collect();
-    let groups: [(&[&CStr], Vec<&TokenValue>); 3] = [
+    let published: Vec<&TokenKey> = published.collect();
+    let groups: [(&[&CStr], Vec<&TokenKey>); 3] = [
         (&[UNANSWERED, UNPUBLISHED], both),
         (&[UNANSWERED], answered),
         (&[UNPUBLISHED], published),
@@ -47,7 +48,7 @@ pub(in super::super) fn settle(
         .collect()
 }
 
-fn take_off(marks: &[&CStr], tokens: &[&TokenValue]) -> RawDocumentBuf {
+fn take_off(marks: &[&CStr], tokens: &[&TokenKey]) -> RawDocumentBuf {
     let tokens: RawArrayBuf = tokens.iter().map(|token| token.expose()).collect();
     let marks: RawDocumentBuf = marks.iter().map(|mark| (*mark, "")).collect();
     rawdoc! {

@@ -5,7 +5,8 @@ use mongodb::bson::raw::RawBsonRef;
 use time::OffsetDateTime;
 
 use crate::domain::scope::Scope;
-use crate::domain::token::{RecordId, TokenValue};
+use crate::domain::token::RecordId;
+use crate::domain::token_key::TokenKey;
 
 /// The largest number up to which a double tells each whole one from the next: 2^53.
 const MOST_WHOLE: f64 = 9_007_199_254_740_992.0;
@@ -43,8 +44,12 @@ impl<'a> Fields<'a> {
         Some(RecordId(self.get(key)?.as_object_id()?.bytes()))
     }
 
-    pub(in super::super) fn token(&self, key: &str) -> Option<TokenValue> {
-        TokenValue::parse(self.text(key)?)
+    pub(in super::super) fn token(&self, key: &str) -> Option<TokenKey> {
+        TokenKey::parse(self.text(key)?)
+    }
+
+    pub(super) fn bytes(&self, key: &str) -> Option<&'a [u8]> {
+        Some(self.get(key)?.as_binary()?.bytes)
     }
 
     pub(in super::super) fn instant(&self, key: &str) -> Option<OffsetDateTime> {

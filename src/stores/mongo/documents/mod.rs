@@ -16,7 +16,8 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, DateTime};
 use time::OffsetDateTime;
 
-use crate::domain::token::{RecordId, TokenValue};
+use crate::domain::token::RecordId;
+use crate::domain::token_key::TokenKey;
 
 use fields::Fields;
 
@@ -48,8 +49,8 @@ pub(super) fn binary(bytes: &[u8]) -> Binary {
 }
 
 /// The texts of tokens, for a query.
-pub(super) fn texts(tokens: &[TokenValue]) -> Vec<&str> {
-    tokens.iter().map(TokenValue::expose).collect()
+pub(super) fn texts(tokens: &[TokenKey]) -> Vec<&str> {
+    tokens.iter().map(TokenKey::expose).collect()
 }
 
 fn is_ours(document: &Fields<'_>) -> bool {

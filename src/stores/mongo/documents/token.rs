@@ -7,13 +7,17 @@ use tracing::warn;
 
 use crate::domain::client::ClientId;
 use crate::domain::scope::Scope;
-use crate::domain::token::{CLEANUP_SLACK, RotatedFrom, TokenRecord, TokenValue};
+use crate::domain::token::{CLEANUP_SLACK, RotatedFrom, TokenRecord};
+use crate::domain::token_key::TokenKey;
+use crate::domain::token_pair::SealedPair;
 
 use super::fields::Fields;
-use super::{SCHEMA, SCHEMA_VERSION, date, object_id};
+use super::{SCHEMA, SCHEMA_VERSION, binary, date, object_id};
 
 /// The access token in whose place a pair came.
 const REPLACED: &CStr = cstr!("replaced_access_token");
+/// The pair itself for who spent the earlier one, where there are only hashes of it.
+const SEALED: &CStr = cstr!("sealed");
 /// When the last refresh token of a login ends.
 const FAMILY_EXPIRES: &CStr = cstr!("family_expires");
 
@@ -53,6 +57,9 @@ pub(in super::super) fn write(record: &TokenRecord) -> RawDocumentBuf {
         let mut spent = RawDocumentBuf::new();
         spent.append(cstr!("refresh_token"), rotated_from.refresh_token.expose());
         spent.append(cstr!("at"), date(rotated_from.at));
+        if let Some(sealed) = &rotated_from.sealed {
+            spent.append(SEALED, binary(&sealed.0));
+        }
         document.append(cstr!("rotated_from"), spent);
     }
     if let Some(replaced) = &record.replaced {
@@ -123,7 +130,7 @@ fn try_read(document: &Fields<'_>) -> Option<TokenRecord> {
 }
 
 /// Reads the access token of a pair, of a document that may have no more.
-pub(in super::super) fn read_access_token(document: &RawDocument) -> Option<TokenValue> {
+pub(in super::super) fn read_access_token(document: &RawDocument) -> Option<TokenKey> {
     Fields::of(document).token("access_token")
 }
 
@@ -132,6 +139,9 @@ fn rotated_from(document: &Fields<'_>) -> Option<RotatedFrom> {
     Some(RotatedFrom {
         refresh_token: spent.token("refresh_token")?,
         at: spent.instant("at")?,
+        sealed: spent
+            .bytes(SEALED.as_str())
+            .map(|bytes| SealedPair(bytes.into())),
     })
 }
 

@@ -27,6 +27,7 @@ pub(super) async fn a_present_refresh_token_wins_over_a_spent_one(truth: &Truth)
         Some(RotatedFrom {
             refresh_token: token(number),
             at: noon(),
+            sealed: None,
         })
     };
     let first = TokenRecord {

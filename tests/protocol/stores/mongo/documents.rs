@@ -3,7 +3,8 @@
 use mongodb::bson::{Bson, Document, doc};
 use warp_sentinel::domain::client::{ClientId, ClientType, GrantType};
 use warp_sentinel::domain::scope::Scope;
-use warp_sentinel::domain::token::{RecordId, TokenRecord, TokenValue};
+use warp_sentinel::domain::token::{RecordId, TokenRecord};
+use warp_sentinel::domain::token_key::TokenKey;
 use warp_sentinel::domain::user::HashOrigin;
 use warp_sentinel::stores::TokenWrite;
 
@@ -32,7 +33,7 @@ async fn a_database_of_flask_sentinel_is_taken_over_as_it_stands() {
     let found = found.unwrap().unwrap();
     assert_eq!(found.client_type, ClientType::Public);
     assert_eq!(found.allowed_grant_types, GrantType::DEFAULT);
-    let access = TokenValue::parse(ACCESS).unwrap();
+    let access = TokenKey::parse(ACCESS).unwrap();
     let grants = truth.tokens.find_grants(&[access]).await.unwrap();
     let grant = grants[0].as_ref().unwrap();
     assert_eq!(grant.user.as_ref().unwrap().id.to_string(), USER);
@@ -85,7 +86,7 @@ async fn an_old_pair_is_rotated_under_its_identifier() {
     let database = raw(&settings).await;
     insert(&database, "tokens", old_token()).await;
     let truth = open(&settings).await;
-    let refresh = TokenValue::parse(REFRESH).unwrap();
+    let refresh = TokenKey::parse(REFRESH).unwrap();
     let found = truth
         .tokens
         .find_by_refresh_token(&[refresh])
@@ -198,7 +199,7 @@ async fn a_disabled_user_or_client_has_no_grant() {
         insert(&database, "users", old_user()).await;
         insert(&database, "clients", old_client()).await;
         insert(&database, "tokens", old_token()).await;
-        let access = [TokenValue::parse(ACCESS).unwrap()];
+        let access = [TokenKey::parse(ACCESS).unwrap()];
         assert!(truth.tokens.find_grants(&access).await.unwrap()[0].is_some());
         let disable = doc! { "$set": { "disabled": true } };
         let documents = database.collection::<Document>(collection);

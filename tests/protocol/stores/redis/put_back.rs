@@ -3,7 +3,8 @@
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use warp_sentinel::clock::Clock;
-use warp_sentinel::domain::token::{Grant, TokenValue};
+use warp_sentinel::domain::token::Grant;
+use warp_sentinel::domain::token_key::TokenKey;
 use warp_sentinel::settings::RedisTopology;
 use warp_sentinel::settings::secret::Secret;
 use warp_sentinel::stores::redis::connection::RedisConnection;
@@ -15,12 +16,12 @@ use super::super::fixtures::{id, token};
 use super::{bench, connect, grant, raw, set};
 
 /// The value of the plain key, as other programs read it.
-async fn plain(other: &mut MultiplexedConnection, token: &TokenValue) -> Option<String> {
+async fn plain(other: &mut MultiplexedConnection, token: &TokenKey) -> Option<String> {
     other.get(token.expose()).await.unwrap()
 }
 
 /// How many keys a token has, and for how many milliseconds the one that ends first.
-async fn keys(other: &mut MultiplexedConnection, token: &TokenValue) -> (usize, i64) {
+async fn keys(other: &mut MultiplexedConnection, token: &TokenKey) -> (usize, i64) {
     let mut lives = Vec::new();
     for key in [
         token.expose().to_owned(),
@@ -32,7 +33,7 @@ async fn keys(other: &mut MultiplexedConnection, token: &TokenValue) -> (usize, 
     (lives.len(), lives.iter().copied().min().unwrap_or(0))
 }
 
-async fn put(ours: &RedisConnection, which: Put, grants: &[(TokenValue, &Grant)]) -> Outcome {
+async fn put(ours: &RedisConnection, which: Put, grants: &[(TokenKey, &Grant)]) -> Outcome {
     let now = Clock::default().now();
     ours.put(which, grants, now).await.unwrap()
 }

@@ -23,13 +23,13 @@ fn live(client_id: &str, username: &str) -> LiveToken {
     LiveToken::new(&grant).unwrap()
 }
 
-fn entry(letter: char) -> (TokenValue, LiveToken) {
-    let token = TokenValue::parse(&letter.to_string().repeat(30)).unwrap();
+fn entry(letter: char) -> (TokenKey, LiveToken) {
+    let token = TokenKey::parse(&letter.to_string().repeat(30)).unwrap();
     (token, live("c", "jonas"))
 }
 
 // A token that a client got for itself.
-fn of_a_client() -> (TokenValue, LiveToken) {
+fn of_a_client() -> (TokenKey, LiveToken) {
     let (token, live) = entry('a');
     let grant = Grant {
         user: None,
@@ -38,11 +38,11 @@ fn of_a_client() -> (TokenValue, LiveToken) {
     (token, LiveToken::new(&grant).unwrap())
 }
 
-fn numbered(number: usize) -> TokenValue {
-    TokenValue::parse(&format!("{number:030}")).unwrap()
+fn numbered(number: usize) -> TokenKey {
+    TokenKey::parse(&format!("{number:030}")).unwrap()
 }
 
-fn filled() -> (LocalCopy, TokenValue) {
+fn filled() -> (LocalCopy, TokenKey) {
     let (local, (token, live)) = (LocalCopy::new(), entry('a'));
     local.trust(Source::Connection(1));
     local.fill(local.note(), vec![(token.clone(), live)]);
