@@ -17,7 +17,10 @@ use crate::telemetry::{self, LineFormat};
 pub(super) async fn serve(flags: ServerFlags) -> Result<(), Failure> {
     let settings = prepare(&flags.sources(Mode::Serve))?;
     let mut signals = Signals::listen().map_err(Failure::Runtime)?;
-    let Some(sentinel) = signals.attend_start(Sentinel::start(settings)).await else {
+    let Some(sentinel) = signals
+        .attend_start(Box::pin(Sentinel::start(settings)))
+        .await
+    else {
         return Ok(());
     };
     let sentinel = sentinel?;

@@ -3,8 +3,10 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::token::TokenValue;
+use super::sealed_pair;
+use crate::domain::token::{EndedToken, RotatedFrom, TokenRecord, TokenValue};
 use crate::domain::token_key::{TokenKey, TokenStorage};
+use crate::domain::token_pair::TokenPair;
 
 /// What a token is kept and found by.
 pub fn key_of(token: &TokenValue, storage: TokenStorage) -> TokenKey {
@@ -18,6 +20,44 @@ pub fn key_of(token: &TokenValue, storage: TokenStorage) -> TokenKey {
 pub fn hashed(key: &TokenKey) -> TokenKey {
     let hash = |token| key_of(token, TokenStorage::Hashed);
     key.token().map_or_else(|| key.clone(), hash)
+}
+
+/// A pair that was kept as it is, as it is kept hashed. Whoever spent the token before it is told of it
+/// once more all the same.
+pub fn hashed_record(record: &TokenRecord) -> TokenRecord {
+    let rotated_from = record.rotated_from.as_ref().map(|spent| RotatedFrom {
+        refresh_token: hashed(&spent.refresh_token),
+        at: spent.at,
+        sealed: spent.sealed.clone().or_else(|| {
+            let pair = plain_pair(record)?;
+            sealed_pair::seal(&pair, spent.refresh_token.token()?)
+        }),
+    });
+    TokenRecord {
+        access_token: hashed(&record.access_token),
+        refresh_token: record.refresh_token.as_ref().map(hashed),
+        replaced: record.replaced.as_ref().map(hashed),
+        rotated_from,
+        ..record.clone()
+    }
+}
+
+/// An end of what was kept as it is, as it is kept hashed.
+pub fn hashed_end(end: &EndedToken) -> EndedToken {
+    EndedToken {
+        access_token: hashed(&end.access_token),
+        refresh_token: end.refresh_token.as_ref().map(hashed),
+        ..end.clone()
+    }
+}
+
+/// The pair of a record, where that has it as it is.
+pub fn plain_pair(record: &TokenRecord) -> Option<TokenPair> {
+    let refresh_token = record.refresh_token.as_ref().and_then(TokenKey::token);
+    Some(TokenPair {
+        access_token: record.access_token.token()?.clone(),
+        refresh_token: refresh_token.cloned(),
+    })
 }
 
 #[cfg(test)]

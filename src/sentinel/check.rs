@@ -57,7 +57,7 @@ pub enum CheckFault {
 pub async fn check(settings: &Settings) -> Vec<CheckLine> {
     let mut lines = vec![certificate(settings), templates(&settings.templates)];
     match &settings.store {
-        StoreSettings::MongoDb { mongo, redis } => {
+        StoreSettings::MongoDb { mongo, redis, .. } => {
             // Both may take their time to be found away.
             let (redis, mongo) = future::join(all_redis(&redis.topology), mongodb(mongo)).await;
             lines.extend(redis);

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, watch};
 use super::Inner;
 use super::error::StartError;
 use super::surface::surface;
+use super::token_storage;
 use crate::actors::management::{ConsoleCredentials, ConsolePassword, ConsolePolicy, Management};
 use crate::actors::password_pool::{PasswordPolicy, PasswordPool};
 use crate::actors::supervisor::picture::Picture;
@@ -21,7 +22,6 @@ use crate::actors::user_registry::UserRegistry;
 use crate::clock::{self, Clock};
 use crate::crypto::csrf::CsrfKey;
 use crate::crypto::{password, random};
-use crate::domain::token_key::TokenStorage;
 use crate::domain::user::{HashOrigin, Password, PasswordHash};
 use crate::http::Handles;
 use crate::http::health::Leaving;
@@ -49,6 +49,9 @@ pub(super) async fn compose(settings: Settings, clock: Clock) -> Result<Inner, S
     let pages = load_pages(&settings)?;
     let certificates = load_certificate(&settings, &clock)?;
     let (truth, redis) = open_stores(&settings, &clock).await?;
+    let storage = token_storage::wanted(&settings);
+    // Seldom more than one question; a large future otherwise.
+    Box::pin(token_storage::adopt(&truth, redis.as_ref(), storage)).await?;
     let (handles, children, picture) = build(&settings, (truth, redis), pages, &clock).await?;
     let actors = |error: ractor::SpawnErr| StartError::Actors(error.to_string());
     let tree = Tree::start(children, picture).await.map_err(actors)?;
@@ -109,7 +112,7 @@ async fn open_stores(
     clock: &Clock,
 ) -> Result<(Truth, Option<RedisEndpoints>), StartError> {
     match &settings.store {
-        StoreSettings::MongoDb { mongo, redis } => {
+        StoreSettings::MongoDb { mongo, redis, .. } => {
             let redis = RedisEndpoints::new(&redis.topology)?;
             Ok((mongo::open(mongo, clock).await?, Some(redis)))
         }
@@ -225,6 +228,6 @@ fn cache_policy(settings: &Settings, redis: Option<RedisEndpoints>) -> CachePoli
     CachePolicy {
         redis,
         shards_per_endpoint,
-        storage: TokenStorage::Plain,
+        storage: token_storage::wanted(settings),
     }
 }

@@ -11,6 +11,7 @@ mod lookout;
 mod service;
 mod surface;
 mod testing;
+mod token_storage;
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@ use super::server::{log, management, server};
 use super::sources::{Mode, Sources};
 use super::{
     PasswordSettings, Settings, StoreSettings, ThrottleSettings, TlsSettings, TokenSettings,
+    TokenStorageMode,
 };
 
 /// Settings with the story of how they came to be.
@@ -115,9 +116,21 @@ fn store(reader: &mut Reader) -> Option<StoreSettings> {
         _ => Err(Wrong::new("is not a store", "write mongodb or embedded")),
     });
     let may_be_insecure = reader.required(&keys::ALLOW_INSECURE_STORES, boolean);
+    let token_storage = reader.optional(&keys::TOKEN_STORAGE, |text| match text {
+        "plain" => Ok(TokenStorageMode::Plain),
+        "hashed" => Ok(TokenStorageMode::Hashed),
+        _ => Err(Wrong::new(
+            "is no way to keep tokens",
+            "write plain or hashed",
+        )),
+    });
     match kind? {
         StoreKind::Embedded => {
-            for key in [&keys::REDIS_URL, &keys::MONGO_URI, &keys::MONGO_HOST] {
+            let mut useless = vec![&keys::REDIS_URL, &keys::MONGO_URI, &keys::MONGO_HOST];
+            if token_storage? == Some(TokenStorageMode::Plain) {
+                useless.push(&keys::TOKEN_STORAGE);
+            }
+            for key in useless {
                 if reader.is_set(key) {
                     let store = keys::STORE.name;
                     let text = format!("{} has no effect with {store}=embedded", key.name);
@@ -135,6 +148,7 @@ fn store(reader: &mut Reader) -> Option<StoreSettings> {
             Some(StoreSettings::MongoDb {
                 mongo: mongo?,
                 redis: redis?,
+                token_storage: token_storage?.unwrap_or(TokenStorageMode::Plain),
             })
         }
     }
@@ -207,10 +221,13 @@ fn worked_out(key: &Key, settings: &Settings) -> Option<String> {
     if key.name == keys::ERROR_URI.name {
         return Some(settings.endpoints.error_uri.clone());
     }
+    let is = |other: &Key| key.name == other.name;
     match &settings.store {
-        StoreSettings::MongoDb { redis, .. } if key.name == keys::CACHE_SHARDS.name => {
+        StoreSettings::MongoDb { redis, .. } if is(&keys::CACHE_SHARDS) => {
             Some(redis.shards_per_endpoint.to_string())
         }
-        _ => None,
+        StoreSettings::MongoDb { .. } if is(&keys::TOKEN_STORAGE) => Some("plain".to_owned()),
+        StoreSettings::Embedded if is(&keys::TOKEN_STORAGE) => Some("hashed".to_owned()),
+        StoreSettings::MongoDb { .. } | StoreSettings::Embedded => None,
     }
 }

@@ -83,10 +83,21 @@ pub enum StoreSettings {
         mongo: MongoSettings,
         /// The fast copy.
         redis: RedisSettings,
+        /// How either keeps tokens.
+        token_storage: TokenStorageMode,
     },
     /// One file on disk, for one machine; no Redis. The file is `sentinel.redb` in the data
-    /// folder.
+    /// folder. It has hashes of tokens only.
     Embedded,
+}
+
+/// How stores keep tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenStorageMode {
+    /// As they are, as Flask-Sentinel does.
+    Plain,
+    /// As SHA-256.
+    Hashed,
 }
 
 /// Where MongoDB is.

@@ -15,6 +15,7 @@ pub mod error;
 pub mod files;
 pub mod mongo;
 pub mod redis;
+pub mod token_conversion;
 pub mod users_and_clients;
 
 use std::collections::HashSet;
@@ -30,6 +31,7 @@ use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord};
 use crate::domain::token_key::TokenKey;
 use crate::domain::user::UserId;
 use error::StoreError;
+use token_conversion::TokenConversion;
 use users_and_clients::{ClientStore, UserStore};
 
 /// The truth, as one value to hand on.
@@ -45,6 +47,8 @@ pub struct Truth {
     pub attempts: Arc<dyn AttemptStore>,
     /// Secrets that all servers share.
     pub secrets: Arc<dyn SecretStore>,
+    /// How tokens are kept.
+    pub conversion: Arc<dyn TokenConversion>,
 }
 
 /// A conditional write of one token record.

@@ -30,3 +30,4 @@ mod throttle;
 mod tls;
 mod token_endpoint;
 mod token_life;
+mod token_storage;

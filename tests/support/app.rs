@@ -350,7 +350,7 @@ async fn start(mut settings: Settings, clock: Clock) -> TestApp {
     {
         folder.path().clone_into(certificates);
     }
-    let StoreSettings::MongoDb { mongo, redis } = &settings.store else {
+    let StoreSettings::MongoDb { mongo, redis, .. } = &settings.store else {
         panic!("the app runs on MongoDB and Redis")
     };
     let truth = mongo::open(mongo, &clock).await.unwrap();

@@ -131,6 +131,16 @@ impl Served {
         self.running = Some(self.place.start(&arguments));
     }
 
+    /// Changes a setting for its next start.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.place.set(name, value);
+    }
+
+    /// A path in its folder.
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.place.path(name)
+    }
+
     /// Waits until `/readyz` says so: `ready`, `degraded` without Redis, or `unavailable`.
     pub(crate) async fn becomes(&mut self, word: &str, within: Duration) {
         let deadline = Instant::now() + within;

@@ -185,15 +185,10 @@ impl Decider {
 
 // The pair that a refresh token was spent for: the record has it, or the spent token opens it.
 fn told_once_more(record: &TokenRecord, spent: &TokenValue) -> Option<TokenPair> {
-    if let Some(access_token) = record.access_token.token() {
-        let refresh_token = record.refresh_token.as_ref().and_then(TokenKey::token);
-        return Some(TokenPair {
-            access_token: access_token.clone(),
-            refresh_token: refresh_token.cloned(),
-        });
-    }
-    let sealed = record.rotated_from.as_ref()?.sealed.as_ref()?;
-    sealed_pair::open(sealed, spent)
+    token_keys::plain_pair(record).or_else(|| {
+        let sealed = record.rotated_from.as_ref()?.sealed.as_ref()?;
+        sealed_pair::open(sealed, spent)
+    })
 }
 
 // How often the client's tokens had been ended before anything is written for it.

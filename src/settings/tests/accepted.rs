@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::loaded;
-use crate::settings::{ListenAddress, LogFormat, Settings, StoreSettings, TlsSettings};
+use crate::settings::{
+    ListenAddress, LogFormat, Settings, StoreSettings, TlsSettings, TokenStorageMode,
+};
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
     loaded(pairs).settings
@@ -202,5 +204,23 @@ fn the_embedded_store_warns_of_store_addresses() {
     assert_eq!(
         loaded.warnings,
         ["SENTINEL_REDIS_URL has no effect with SENTINEL_STORE=embedded"]
+    );
+}
+
+#[test]
+fn tokens_are_kept_plain_in_mongodb_unless_asked_and_hashed_in_the_file() {
+    let storage = |pairs: &[(&str, &str)]| match loaded(pairs).settings.store {
+        StoreSettings::MongoDb { token_storage, .. } => Some(token_storage),
+        StoreSettings::Embedded => None,
+    };
+    let name = "SENTINEL_TOKEN_STORAGE";
+    assert_eq!(storage(&[]), Some(TokenStorageMode::Plain));
+    assert_eq!(storage(&[(name, "plain")]), Some(TokenStorageMode::Plain));
+    assert_eq!(storage(&[(name, "hashed")]), Some(TokenStorageMode::Hashed));
+    let embedded = ("SENTINEL_STORE", "embedded");
+    assert!(loaded(&[embedded, (name, "hashed")]).warnings.is_empty());
+    assert_eq!(
+        loaded(&[embedded, (name, "plain")]).warnings,
+        ["SENTINEL_TOKEN_STORAGE has no effect with SENTINEL_STORE=embedded"]
     );
 }

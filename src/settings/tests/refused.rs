@@ -101,6 +101,7 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("SENTINEL_TEMPLATES", "", "is empty"),
     ("SENTINEL_DATA_DIR", "", "is empty"),
     ("SENTINEL_STORE", "mysql", "write mongodb or embedded"),
+    ("SENTINEL_TOKEN_STORAGE", "sha1", "write plain or hashed"),
     ("SENTINEL_CACHE_SHARDS", "0", "from 1 to 1024"),
     (
         "SENTINEL_REFRESH_TOKEN_EXPIRES_IN",

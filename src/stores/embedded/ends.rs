@@ -87,7 +87,8 @@ impl<'t> EndTables<'t> {
         Ok(())
     }
 
-    fn remove(&mut self, access_token: &str) -> Result<(), StoreError> {
+    /// Forgets an end, if it is remembered.
+    pub(super) fn remove(&mut self, access_token: &str) -> Result<(), StoreError> {
         let Some(row) = self.ends.remove(access_token)? else {
             return Ok(());
         };
@@ -98,6 +99,7 @@ impl<'t> EndTables<'t> {
         }
         self.by_expiry
             .remove((row.access_expires_at, access_token))?;
+        self.by_forget_at.remove((row.forget_at, access_token))?;
         Ok(())
     }
 }

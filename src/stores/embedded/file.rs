@@ -55,7 +55,7 @@ impl File {
         let format = file
             .format()
             .map_err(|error| unusable(path, &in_full(&error)))?;
-        if format != tables::FORMAT {
+        if ![tables::PLAIN_FORMAT, tables::FORMAT].contains(&format) {
             let own = tables::FORMAT;
             let reason = format!("its format is {format}, this program reads {own}");
             return Err(unusable(path, &reason));

@@ -23,6 +23,7 @@ mod sessions;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod token_conversion;
 mod token_tables;
 mod tokens;
 mod users;
@@ -53,7 +54,8 @@ pub fn open(path: &Path, clock: &Clock) -> Result<Truth, OpenError> {
         clients: Arc::<EmbeddedStore>::clone(&store),
         tokens: Arc::<EmbeddedStore>::clone(&store),
         attempts: Arc::<EmbeddedStore>::clone(&store),
-        secrets: store,
+        secrets: Arc::<EmbeddedStore>::clone(&store),
+        conversion: store,
     })
 }
 

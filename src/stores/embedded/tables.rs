@@ -13,8 +13,10 @@ pub(super) type Row = &'static [u8];
 /// Milliseconds since 1970, UTC.
 pub(super) type Millis = i64;
 
-/// The version of this list of tables.
-pub(super) const FORMAT: u64 = 1;
+/// The version of this list of tables, with hashes of tokens in them.
+pub(super) const FORMAT: u64 = 2;
+/// The version with the same tables, and tokens as they are.
+pub(super) const PLAIN_FORMAT: u64 = 1;
 
 /// `format` and its version.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");

@@ -1,10 +1,9 @@
-//! The collection `ended_tokens`: what became of the ends, which are still to be carried out, and
-//! whether what was not found can be believed.
+//! The collection `ended_tokens`: what became of the ends, and which are still to be carried out.
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::RawArrayBuf;
 use mongodb::bson::{doc, rawdoc};
-use mongodb::options::{Hint, ReadConcern};
+use mongodb::options::Hint;
 use time::OffsetDateTime;
 
 use crate::domain::token::{EndedToken, FamilyId};
@@ -14,10 +13,7 @@ use crate::stores::error::StoreError;
 
 use super::documents::{date, ended_token, object_id};
 use super::grouped::MOST_WRITES;
-use super::{MongoStore, WRITE_TIMEOUT, error_code, one_batch, read_all, within_deadline};
-
-/// What a server says that is of no replica set.
-const NOT_A_REPLICA_SET: i32 = 123;
+use super::{MongoStore, one_batch, read_all, within_deadline};
 
 impl MongoStore {
     /// Takes marks off ends, in one write.
@@ -58,27 +54,6 @@ impl MongoStore {
         filter.insert("family", doc! { "$in": families });
         let find = self.ended_tokens.find(filter);
         read_all(find.batch_size(one_batch(MOST_WRITES)), ended_token::read).await
-    }
-
-    /// Lets a majority confirm the primary, and thereby what is read from now on.
-    //
-    // A write that changes nothing would not do: it waits for the last entry of the log, which a
-    // majority may have had long before this server was cut off from it. A linearizable read writes
-    // an entry of its own, and answers when a majority has that.
-    pub(super) async fn confirm_primary(&self) -> Result<(), StoreError> {
-        let nothing = doc! { "_id": "" };
-        let read = self.ended_tokens.find_one(nothing);
-        let read = read
-            .read_concern(ReadConcern::linearizable())
-            .max_time(WRITE_TIMEOUT);
-        let confirmed = within_deadline(async {
-            match read.await {
-                // A single server has no successor.
-                Err(error) if error_code(&error) == Some(NOT_A_REPLICA_SET) => Ok(()),
-                answer => answer.map(drop),
-            }
-        });
-        confirmed.await
     }
 
     /// A page of the ends, in the order of their expiry.

@@ -16,13 +16,14 @@ mod grouped;
 mod indexes;
 mod secrets;
 mod sessions;
+mod token_conversion;
 mod token_writes;
 mod tokens;
 mod users;
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mongodb::action::Find;
@@ -31,6 +32,7 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::{Collection, Database};
 
 use crate::clock::Clock;
+use crate::domain::token_key::TokenStorage;
 use crate::settings::MongoSettings;
 
 use super::Truth;
@@ -61,6 +63,8 @@ struct MongoStore {
     ended_tokens: Documents,
     attempts: Documents,
     secrets: Collection<Document>,
+    /// How tokens are kept, once that is known.
+    token_storage: Mutex<Option<TokenStorage>>,
     clock: Clock,
 }
 
@@ -95,6 +99,7 @@ pub async fn open(settings: &MongoSettings, clock: &Clock) -> Result<Truth, Open
         attempts: attempts::collection(&database),
         secrets: database.collection("secrets"),
         database,
+        token_storage: Mutex::default(),
         clock: clock.clone(),
     });
     indexes::create(&store).await?;
@@ -103,7 +108,8 @@ pub async fn open(settings: &MongoSettings, clock: &Clock) -> Result<Truth, Open
         clients: Arc::<MongoStore>::clone(&store) as _,
         tokens: Arc::<MongoStore>::clone(&store) as _,
         attempts: Arc::<MongoStore>::clone(&store) as _,
-        secrets: store,
+        secrets: Arc::<MongoStore>::clone(&store) as _,
+        conversion: store,
     })
 }
 

@@ -46,9 +46,20 @@ pub(crate) struct Bench {
 impl Bench {
     /// Two servers on MongoDB and Redis, with a user for each session.
     pub(crate) async fn start(sessions: usize) -> Self {
+        Self::on_stores(&[], sessions).await
+    }
+
+    /// As [`Bench::start`], with tokens kept hashed.
+    pub(crate) async fn hashed(sessions: usize) -> Self {
+        let hashed = ("SENTINEL_TOKEN_STORAGE", "hashed".to_owned());
+        Self::on_stores(&[hashed], sessions).await
+    }
+
+    async fn on_stores(more: &[(&'static str, String)], sessions: usize) -> Self {
         let stores = OwnStores::start().await;
         let mut settings = stores.settings();
         settings.push(short_lived());
+        settings.extend_from_slice(more);
         let servers = vec![
             Served::start(&settings).await,
             Served::start(&settings).await,

@@ -5,6 +5,7 @@
 
 mod bench;
 mod contents;
+mod conversions;
 mod deletions;
 mod load;
 
@@ -45,6 +46,13 @@ async fn kills_of_servers_redis_and_mongod_lose_nothing_and_let_nobody_in() {
 async fn kills_of_a_server_with_the_embedded_store_lose_nothing_and_let_nobody_in() {
     let _alone = serial().await;
     let bench = Bench::embedded(OWN + SHARED).await;
+    run(bench, &[Victim::Server]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_of_servers_that_keep_tokens_hashed_lose_nothing_and_let_nobody_in() {
+    let _alone = serial().await;
+    let bench = Bench::hashed(OWN + SHARED).await;
     run(bench, &[Victim::Server]).await;
 }
 

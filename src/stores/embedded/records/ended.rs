@@ -18,7 +18,7 @@ pub(in super::super) struct EndedRow {
     ended_at: Millis,
     /// Until when the access token would have been accepted.
     pub(in super::super) access_expires_at: Millis,
-    forget_at: Millis,
+    pub(in super::super) forget_at: Millis,
     /// Told this way round because rows of earlier versions do not say.
     #[serde(default)]
     pub(in super::super) is_unanswered: bool,

@@ -1,6 +1,7 @@
 //! The contract of the stores, as one suite that every implementation runs.
 
 mod attempts;
+mod conversion;
 mod records;
 mod standings;
 mod token_writes;
@@ -56,6 +57,9 @@ macro_rules! keeps_the_contract {
                 standings::a_change_of_a_client_counts_the_end_of_its_sessions,
                 standings::the_pairs_of_somebody_are_listed_by_page,
                 standings::secrets_are_replaced_by_the_first_who_read_them,
+                conversion::how_tokens_are_kept_is_noted_when_the_change_is_finished,
+                conversion::a_hashed_pair_is_found_by_its_hashes_alone,
+                conversion::all_ends_are_listed_by_page_and_forgotten,
             );
         }
     };
