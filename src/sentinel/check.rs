@@ -9,7 +9,9 @@ use std::time::Duration;
 use futures_util::future;
 use time::format_description::well_known::Rfc3339;
 
+use super::token_storage::{self, UNDECIDED};
 use crate::clock::Clock;
+use crate::domain::token_key::TokenStorage;
 use crate::http::pages::Pages;
 use crate::server::tls::Loaded;
 use crate::settings::{MongoSettings, RedisTopology, Settings, StoreSettings, TlsSettings};
@@ -59,7 +61,8 @@ pub async fn check(settings: &Settings) -> Vec<CheckLine> {
     match &settings.store {
         StoreSettings::MongoDb { mongo, redis, .. } => {
             // Both may take their time to be found away.
-            let (redis, mongo) = future::join(all_redis(&redis.topology), mongodb(mongo)).await;
+            let mongodb = mongodb(mongo, token_storage::wanted(settings));
+            let (redis, mongo) = future::join(all_redis(&redis.topology), mongodb).await;
             lines.extend(redis);
             lines.push(mongo);
         }
@@ -150,15 +153,31 @@ async fn redis(endpoint: &RedisEndpoint) -> CheckLine {
     CheckLine::new(format!("Redis {}", endpoint.name()), result)
 }
 
-async fn mongodb(settings: &MongoSettings) -> CheckLine {
+async fn mongodb(settings: &MongoSettings, wanted: Option<TokenStorage>) -> CheckLine {
     let result = match mongo::reach(settings).await {
-        Ok(()) => Ok(Finding::of(format!(
-            "answers, database `{}`",
-            settings.database
-        ))),
+        Ok(None) if wanted.is_none() => Err(CheckFault::Configuration(UNDECIDED.to_owned())),
+        Ok(kept) => Ok(Finding {
+            text: format!("answers, database `{}`", settings.database),
+            warnings: storage_warning(kept, wanted).into_iter().collect(),
+        }),
         Err(error) => Err(CheckFault::from(error)),
     };
     CheckLine::new("MongoDB", result)
+}
+
+fn storage_warning(kept: Option<TokenStorage>, wanted: Option<TokenStorage>) -> Option<String> {
+    let wanted = wanted.filter(|wanted| kept != Some(*wanted))?;
+    let text = match wanted {
+        TokenStorage::Hashed => {
+            "the start changes its tokens to hashed ones: sessions go on, servers that still run lose \
+             theirs, and programs can read Redis no more"
+        }
+        TokenStorage::Plain => {
+            "its tokens are hashed, and the start ends all sessions to keep them plain"
+        }
+    };
+    // In a database of nobody there is nothing to change, but it does not hurt to know.
+    Some(format!("SENTINEL_TOKEN_STORAGE: {text}"))
 }
 
 impl CheckLine {

@@ -22,6 +22,7 @@ use crate::actors::user_registry::UserRegistry;
 use crate::clock::{self, Clock};
 use crate::crypto::csrf::CsrfKey;
 use crate::crypto::{password, random};
+use crate::domain::token_key::TokenStorage;
 use crate::domain::user::{HashOrigin, Password, PasswordHash};
 use crate::http::Handles;
 use crate::http::health::Leaving;
@@ -51,8 +52,9 @@ pub(super) async fn compose(settings: Settings, clock: Clock) -> Result<Inner, S
     let (truth, redis) = open_stores(&settings, &clock).await?;
     let storage = token_storage::wanted(&settings);
     // Seldom more than one question; a large future otherwise.
-    Box::pin(token_storage::adopt(&truth, redis.as_ref(), storage)).await?;
-    let (handles, children, picture) = build(&settings, (truth, redis), pages, &clock).await?;
+    let storage = Box::pin(token_storage::adopt(&truth, redis.as_ref(), storage)).await?;
+    let caches = cache_policy(&settings, redis, storage);
+    let (handles, children, picture) = build(&settings, (truth, caches), pages, &clock).await?;
     let actors = |error: ractor::SpawnErr| StartError::Actors(error.to_string());
     let tree = Tree::start(children, picture).await.map_err(actors)?;
     if !handles.caches.connected_within(REDIS_START_LIMIT).await {
@@ -126,7 +128,7 @@ async fn open_stores(
 /// The handles, and the actors behind them in the order of their dependence.
 async fn build(
     settings: &Settings,
-    (truth, redis): (Truth, Option<RedisEndpoints>),
+    (truth, cache_policy): (Truth, CachePolicy),
     pages: Pages,
     clock: &Clock,
 ) -> Result<(Handles, Vec<Child>, Picture), StartError> {
@@ -137,8 +139,7 @@ async fn build(
     let attempts = Arc::clone(&truth.attempts);
     let (throttle, throttle_actor) =
         Throttle::new(attempts, throttle_policy(settings), clock.clone());
-    let (caches, cache_actors) =
-        TokenCache::new(cache_policy(settings, redis), &truth.tokens, clock);
+    let (caches, cache_actors) = TokenCache::new(cache_policy, &truth.tokens, clock);
     let (issuer, issuer_actor) = TokenIssuer::new(
         (truth, caches.clone()),
         (registry.clone(), passwords.clone(), throttle.clone()),
@@ -220,7 +221,11 @@ fn token_policy(settings: &Settings) -> TokenPolicy {
     }
 }
 
-fn cache_policy(settings: &Settings, redis: Option<RedisEndpoints>) -> CachePolicy {
+fn cache_policy(
+    settings: &Settings,
+    redis: Option<RedisEndpoints>,
+    storage: TokenStorage,
+) -> CachePolicy {
     let shards_per_endpoint = match &settings.store {
         StoreSettings::MongoDb { redis, .. } => redis.shards_per_endpoint,
         StoreSettings::Embedded => 1,
@@ -228,6 +233,6 @@ fn cache_policy(settings: &Settings, redis: Option<RedisEndpoints>) -> CachePoli
     CachePolicy {
         redis,
         shards_per_endpoint,
-        storage: token_storage::wanted(settings),
+        storage,
     }
 }

@@ -32,28 +32,37 @@ const REDIS_DEADLINES: RedisDeadlines = RedisDeadlines {
     response: Duration::from_secs(3),
 };
 
-/// How the settings ask for it.
-pub(super) fn wanted(settings: &Settings) -> TokenStorage {
+/// Where nobody says how, and the stores are in between.
+pub(super) const UNDECIDED: &str = "SENTINEL_TOKEN_STORAGE: how tokens are kept was being changed when a server \
+                                    stopped; say plain or hashed, as it did, to have that finished";
+
+/// How the settings ask for it; `None` is as it is.
+pub(super) fn wanted(settings: &Settings) -> Option<TokenStorage> {
     match &settings.store {
-        StoreSettings::MongoDb { token_storage, .. } => match token_storage {
+        StoreSettings::MongoDb { token_storage, .. } => token_storage.map(|mode| match mode {
             TokenStorageMode::Plain => TokenStorage::Plain,
             TokenStorageMode::Hashed => TokenStorage::Hashed,
-        },
-        StoreSettings::Embedded => TokenStorage::Hashed,
+        }),
+        StoreSettings::Embedded => Some(TokenStorage::Hashed),
     }
 }
 
-/// Sees to it that all tokens are kept as wanted.
+/// Sees to it that all tokens are kept as wanted, and tells how that is.
 ///
 /// # Errors
 /// [`StartError::StoreFailed`] when a store fails meanwhile; what was done stays done.
+/// [`StartError::Setting`] when nothing is wanted, and a change was begun.
 pub(super) async fn adopt(
     truth: &Truth,
     redis: Option<&RedisEndpoints>,
-    wanted: TokenStorage,
-) -> Result<(), StartError> {
-    if truth.conversion.token_storage().await? == Some(wanted) {
-        return Ok(());
+    wanted: Option<TokenStorage>,
+) -> Result<TokenStorage, StartError> {
+    let kept = truth.conversion.token_storage().await?;
+    let Some(wanted) = wanted.or(kept) else {
+        return Err(StartError::Setting(UNDECIDED.to_owned()));
+    };
+    if kept == Some(wanted) {
+        return Ok(wanted);
     }
     truth.conversion.begin_conversion().await?;
     let mut change = Change {
@@ -71,7 +80,7 @@ pub(super) async fn adopt(
     if changed > 0 {
         tracing::warn!(records = changed, "{}", outcome(wanted));
     }
-    Ok(())
+    Ok(wanted)
 }
 
 fn outcome(wanted: TokenStorage) -> &'static str {

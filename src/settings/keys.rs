@@ -164,7 +164,7 @@ keys! {
         .in_development("embedded");
     DATA_DIR = Key::new("SENTINEL_DATA_DIR", "data",
         "folder of the embedded store and the ad-hoc certificate").flag("--data-dir");
-    TOKEN_STORAGE = Key::absent("SENTINEL_TOKEN_STORAGE", "plain; embedded: hashed",
+    TOKEN_STORAGE = Key::absent("SENTINEL_TOKEN_STORAGE", "as the database has them; a new one plain; embedded: hashed",
         "plain, as Flask-Sentinel, or hashed: the stores have the SHA-256 of each token, and no program can read Redis instead of asking");
     CACHE_SHARDS = Key::absent("SENTINEL_CACHE_SHARDS", "the number of cores",
         "TokenCache actors per Redis endpoint");

@@ -148,7 +148,7 @@ fn store(reader: &mut Reader) -> Option<StoreSettings> {
             Some(StoreSettings::MongoDb {
                 mongo: mongo?,
                 redis: redis?,
-                token_storage: token_storage?.unwrap_or(TokenStorageMode::Plain),
+                token_storage: token_storage?,
             })
         }
     }
@@ -226,7 +226,6 @@ fn worked_out(key: &Key, settings: &Settings) -> Option<String> {
         StoreSettings::MongoDb { redis, .. } if is(&keys::CACHE_SHARDS) => {
             Some(redis.shards_per_endpoint.to_string())
         }
-        StoreSettings::MongoDb { .. } if is(&keys::TOKEN_STORAGE) => Some("plain".to_owned()),
         StoreSettings::Embedded if is(&keys::TOKEN_STORAGE) => Some("hashed".to_owned()),
         StoreSettings::MongoDb { .. } | StoreSettings::Embedded => None,
     }

@@ -83,8 +83,8 @@ pub enum StoreSettings {
         mongo: MongoSettings,
         /// The fast copy.
         redis: RedisSettings,
-        /// How either keeps tokens.
-        token_storage: TokenStorageMode,
+        /// How either is to keep tokens; `None` is as it does.
+        token_storage: Option<TokenStorageMode>,
     },
     /// One file on disk, for one machine; no Redis. The file is `sentinel.redb` in the data
     /// folder. It has hashes of tokens only.

@@ -29,8 +29,8 @@ fn most_redis_connections(settings: &RedisSettings) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::MongoSettings;
     use crate::settings::secret::Secret;
-    use crate::settings::{MongoSettings, TokenStorageMode};
 
     fn settings(uri: &str, topology: fn(Vec<Secret>) -> RedisTopology, nodes: usize) -> usize {
         most(&StoreSettings::MongoDb {
@@ -44,7 +44,7 @@ mod tests {
                 topology: topology(vec![Secret::new("redis://h"); nodes]),
                 shards_per_endpoint: 32,
             },
-            token_storage: TokenStorageMode::Plain,
+            token_storage: None,
         })
     }
 

@@ -208,13 +208,13 @@ fn the_embedded_store_warns_of_store_addresses() {
 }
 
 #[test]
-fn tokens_are_kept_plain_in_mongodb_unless_asked_and_hashed_in_the_file() {
+fn tokens_are_kept_as_asked_in_mongodb_and_hashed_in_the_file() {
     let storage = |pairs: &[(&str, &str)]| match loaded(pairs).settings.store {
-        StoreSettings::MongoDb { token_storage, .. } => Some(token_storage),
+        StoreSettings::MongoDb { token_storage, .. } => token_storage,
         StoreSettings::Embedded => None,
     };
     let name = "SENTINEL_TOKEN_STORAGE";
-    assert_eq!(storage(&[]), Some(TokenStorageMode::Plain));
+    assert_eq!(storage(&[]), None);
     assert_eq!(storage(&[(name, "plain")]), Some(TokenStorageMode::Plain));
     assert_eq!(storage(&[(name, "hashed")]), Some(TokenStorageMode::Hashed));
     let embedded = ("SENTINEL_STORE", "embedded");

@@ -34,6 +34,7 @@ use mongodb::{Collection, Database};
 use crate::clock::Clock;
 use crate::domain::token_key::TokenStorage;
 use crate::settings::MongoSettings;
+use crate::telemetry::chain::Chain;
 
 use super::Truth;
 use super::error::{OpenError, StoreError};
@@ -74,12 +75,16 @@ pub(super) fn most_connections(settings: &MongoSettings) -> usize {
     connect::most_connections(settings)
 }
 
-/// Tells whether MongoDB can be reached; makes and changes nothing.
+/// Tells whether MongoDB can be reached, and how the tokens in it are kept (`None`: a change was begun
+/// and not finished); makes and changes nothing.
 ///
 /// # Errors
 /// As [`open`], but never [`OpenError::Duplicates`].
-pub async fn reach(settings: &MongoSettings) -> Result<(), OpenError> {
-    connect::connect(settings).await.map(drop)
+pub async fn reach(settings: &MongoSettings) -> Result<Option<TokenStorage>, OpenError> {
+    let client = connect::connect(settings).await?;
+    let secrets = client.database(&settings.database).collection("secrets");
+    let storage = token_conversion::find_storage(&secrets).await;
+    storage.map_err(|error| OpenError::Unusable(Chain(&error).to_string()))
 }
 
 /// Connects to MongoDB and makes the indexes that the contract of the stores needs.

@@ -4,6 +4,7 @@
 use std::sync::{MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use mongodb::Collection;
 use mongodb::bson::{Document, doc, rawdoc};
 use mongodb::options::ReadConcern;
 
@@ -30,8 +31,7 @@ const NOT_A_REPLICA_SET: i32 = 123;
 #[async_trait]
 impl TokenConversion for MongoStore {
     async fn token_storage(&self) -> Result<Option<TokenStorage>, StoreError> {
-        let note = within_deadline(self.secrets.find_one(doc! { "_id": NOTE })).await?;
-        let storage = read(note.as_ref())?;
+        let storage = find_storage(&self.secrets).await?;
         *self.own_storage() = storage;
         Ok(storage)
     }
@@ -72,6 +72,14 @@ impl TokenConversion for MongoStore {
         }
         Ok(())
     }
+}
+
+/// How tokens are kept; `None` where a change was begun and not finished.
+pub(super) async fn find_storage(
+    secrets: &Collection<Document>,
+) -> Result<Option<TokenStorage>, StoreError> {
+    let note = within_deadline(secrets.find_one(doc! { "_id": NOTE })).await?;
+    read(note.as_ref())
 }
 
 impl MongoStore {

@@ -5,6 +5,7 @@ use redis::AsyncCommands;
 
 use super::{STORAGE, documents, has_no_trace_of, hash, holds, keys, keys_of};
 use crate::support::app::{TestApp, Tokens, USER, spawn_app, spawn_app_with};
+use crate::support::served::place_of;
 use crate::support::stores::stores;
 
 /// What lives when a server is started with the other setting.
@@ -212,4 +213,55 @@ async fn a_foreign_key_in_redis_is_no_token() {
         let () = link.set(key, user.id.to_string()).await.unwrap();
     }
     assert_eq!(app.verify(token).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_server_without_the_setting_does_as_the_database_says() {
+    let app = spawn_app_with(&[(STORAGE, "hashed")]).await;
+    let tokens = app.login().await;
+    let sibling = app.sibling_with(&[]).await;
+    assert_eq!(sibling.verify(&tokens.access).await.status, 204);
+    let next = sibling.refresh(&tokens.refresh).await.tokens();
+    assert_eq!(app.verify(&next.access).await.status, 204);
+    has_no_trace_of(&app, &[tokens, next]).await;
+    // In the middle of a change nobody can tell what is wanted.
+    let changing = doc! { "$set": { "storage": "changing" } };
+    let noted = note(&app).await;
+    let update = noted.update_one(doc! { "_id": "token_storage" }, changing);
+    update.await.unwrap();
+    let place = place_of(&[
+        ("SENTINEL_MONGO_URI", stores().await.mongo_uri()),
+        ("SENTINEL_MONGO_DBNAME", app.database.clone()),
+        ("SENTINEL_REDIS_URL", app.redis_url.clone()),
+    ]);
+    for command in ["check", "serve --listen 127.0.0.1:0"] {
+        let ended = place.run(command).await;
+        assert_eq!(ended.code, Some(78), "{ended:?}");
+        let told = ended.out + &ended.err;
+        assert!(told.contains("say plain or hashed"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_tells_what_a_start_would_change() {
+    let app = spawn_app().await;
+    let tokens = app.login().await;
+    let mut place = place_of(&[
+        ("SENTINEL_MONGO_URI", stores().await.mongo_uri()),
+        ("SENTINEL_MONGO_DBNAME", app.database.clone()),
+        ("SENTINEL_REDIS_URL", app.redis_url.clone()),
+    ]);
+    for (storage, words) in [("plain", None), ("hashed", Some("sessions go on"))] {
+        place.set(STORAGE, storage);
+        let checked = place.run("check").await;
+        assert_eq!(checked.code, Some(0), "{checked:?}");
+        let told = checked.out.contains("SENTINEL_TOKEN_STORAGE: ");
+        assert_eq!(told, words.is_some(), "{checked:?}");
+        assert!(checked.out.contains(words.unwrap_or_default()));
+    }
+    assert_eq!(app.verify(&tokens.access).await.status, 204);
+    let noted = note(&app).await;
+    assert!(noted.find_one(doc! {}).await.unwrap().is_some());
+    let storage = noted.find_one(doc! { "_id": "token_storage" });
+    assert!(storage.await.unwrap().is_none());
 }
