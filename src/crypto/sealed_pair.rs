@@ -18,7 +18,9 @@ const CONTEXT: &[u8] = b"warp-sentinel successor v1";
 pub fn seal(pair: &TokenPair, spent: &TokenValue) -> Option<SealedPair> {
     let mut nonce = [0; NONCE_LEN];
     random::fill(&mut nonce);
-    let mut texts = Zeroizing::new(pair.access_token.expose().as_bytes().to_vec());
+    // As large as it gets: what grows leaves its text behind.
+    let mut texts = Zeroizing::new(Vec::with_capacity(2 * TOKEN_LENGTH));
+    texts.extend_from_slice(pair.access_token.expose().as_bytes());
     if let Some(refresh_token) = &pair.refresh_token {
         texts.extend_from_slice(refresh_token.expose().as_bytes());
     }

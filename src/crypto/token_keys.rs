@@ -2,8 +2,10 @@
 //! without salt and in one step is as hard to guess as the token.
 
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
 use super::sealed_pair;
+use crate::domain::grant::refresh_token::UNANSWERED_GRACE;
 use crate::domain::token::{EndedToken, RotatedFrom, TokenRecord, TokenValue};
 use crate::domain::token_key::{TokenKey, TokenStorage};
 use crate::domain::token_pair::TokenPair;
@@ -22,14 +24,14 @@ pub fn hashed(key: &TokenKey) -> TokenKey {
     key.token().map_or_else(|| key.clone(), hash)
 }
 
-/// A pair that was kept as it is, as it is kept hashed. Whoever spent the token before it is told of it
-/// once more all the same.
-pub fn hashed_record(record: &TokenRecord) -> TokenRecord {
+/// A pair that was kept as it is, as it is kept hashed. Whoever spent the token before it may be told of
+/// it once more all the same, for as long as that is done.
+pub fn hashed_record(record: &TokenRecord, now: OffsetDateTime) -> TokenRecord {
     let rotated_from = record.rotated_from.as_ref().map(|spent| RotatedFrom {
         refresh_token: hashed(&spent.refresh_token),
         at: spent.at,
         sealed: spent.sealed.clone().or_else(|| {
-            let pair = plain_pair(record)?;
+            let pair = plain_pair(record).filter(|_| now < spent.at + UNANSWERED_GRACE)?;
             sealed_pair::seal(&pair, spent.refresh_token.token()?)
         }),
     });

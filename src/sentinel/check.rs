@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future;
 use time::format_description::well_known::Rfc3339;
 
-use super::token_storage::{self, UNDECIDED};
+use super::token_storage;
 use crate::clock::Clock;
 use crate::domain::token_key::TokenStorage;
 use crate::http::pages::Pages;
@@ -155,29 +155,16 @@ async fn redis(endpoint: &RedisEndpoint) -> CheckLine {
 
 async fn mongodb(settings: &MongoSettings, wanted: Option<TokenStorage>) -> CheckLine {
     let result = match mongo::reach(settings).await {
-        Ok(None) if wanted.is_none() => Err(CheckFault::Configuration(UNDECIDED.to_owned())),
-        Ok(kept) => Ok(Finding {
-            text: format!("answers, database `{}`", settings.database),
-            warnings: storage_warning(kept, wanted).into_iter().collect(),
-        }),
+        Ok(kept) => match token_storage::foretell(kept, wanted) {
+            Ok(warning) => Ok(Finding {
+                text: format!("answers, database `{}`", settings.database),
+                warnings: warning.into_iter().map(str::to_owned).collect(),
+            }),
+            Err(fault) => Err(CheckFault::Configuration(fault.to_owned())),
+        },
         Err(error) => Err(CheckFault::from(error)),
     };
     CheckLine::new("MongoDB", result)
-}
-
-fn storage_warning(kept: Option<TokenStorage>, wanted: Option<TokenStorage>) -> Option<String> {
-    let wanted = wanted.filter(|wanted| kept != Some(*wanted))?;
-    let text = match wanted {
-        TokenStorage::Hashed => {
-            "the start changes its tokens to hashed ones: sessions go on, servers that still run lose \
-             theirs, and programs can read Redis no more"
-        }
-        TokenStorage::Plain => {
-            "its tokens are hashed, and the start ends all sessions to keep them plain"
-        }
-    };
-    // In a database of nobody there is nothing to change, but it does not hurt to know.
-    Some(format!("SENTINEL_TOKEN_STORAGE: {text}"))
 }
 
 impl CheckLine {

@@ -52,7 +52,8 @@ pub(super) async fn compose(settings: Settings, clock: Clock) -> Result<Inner, S
     let (truth, redis) = open_stores(&settings, &clock).await?;
     let storage = token_storage::wanted(&settings);
     // Seldom more than one question; a large future otherwise.
-    let storage = Box::pin(token_storage::adopt(&truth, redis.as_ref(), storage)).await?;
+    let adopted = token_storage::adopt(&truth, redis.as_ref(), storage, &clock);
+    let storage = Box::pin(adopted).await?;
     let caches = cache_policy(&settings, redis, storage);
     let (handles, children, picture) = build(&settings, (truth, caches), pages, &clock).await?;
     let actors = |error: ractor::SpawnErr| StartError::Actors(error.to_string());

@@ -1,16 +1,17 @@
-//! How tokens are kept, and the change from one way to the other: once, by the first server that is
-//! started with the new setting.
+//! How tokens are kept, and the change from as they are to hashed: once, by the first server that is
+//! started with that setting. Sessions go on. A hash leads nowhere back, so there is no other change.
 //!
-//! What is kept as it is can be hashed, and its sessions go on. A hash leads nowhere back: with the
-//! other change sessions end. Either goes page by page and may be broken off at any point: the next
-//! start goes on. Redis is told first, since a key that is left there would let in whoever presents it
-//! to a program that reads Redis.
+//! It goes page by page and may be broken off at any point: the next start goes on. Redis is told first,
+//! since a key that is left there would let in whoever presents it to a program that reads Redis; and
+//! once more afterwards, since a server that was left running may have put the key back.
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::error::StartError;
+use crate::clock::Clock;
 use crate::crypto::token_keys;
 use crate::domain::standing::SessionsOf;
 use crate::domain::token::{EndedToken, TokenRecord};
@@ -20,10 +21,16 @@ use crate::stores::error::StoreError;
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::endpoints::{RedisDeadlines, RedisEndpoints};
 use crate::stores::redis::slot;
+use crate::stores::token_conversion::KeptTokens;
 use crate::stores::{TokenWrite, Truth};
+use crate::telemetry::chain::Chain;
 
 /// Records that are read and written at once.
-const PAGE: usize = 1_000;
+const PAGE: usize = 500;
+/// How often a page is tried before the start is given up.
+const ATTEMPTS: u32 = 5;
+/// Between two of them.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How often a long change tells how far it is.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// Nobody waits behind a change.
@@ -32,9 +39,10 @@ const REDIS_DEADLINES: RedisDeadlines = RedisDeadlines {
     response: Duration::from_secs(3),
 };
 
-/// Where nobody says how, and the stores are in between.
-pub(super) const UNDECIDED: &str = "SENTINEL_TOKEN_STORAGE: how tokens are kept was being changed when a server \
-                                    stopped; say plain or hashed, as it did, to have that finished";
+/// Why hashed tokens are not kept plain from now on.
+const NO_WAY_BACK: &str = "SENTINEL_TOKEN_STORAGE: the tokens of this database are hashed, which leads \
+                           nowhere back: leave it at hashed, or, to end all sessions, stop all servers \
+                           and empty the collections tokens and ended_tokens and the Redis database";
 
 /// How the settings ask for it; `None` is as it is.
 pub(super) fn wanted(settings: &Settings) -> Option<TokenStorage> {
@@ -50,43 +58,63 @@ pub(super) fn wanted(settings: &Settings) -> Option<TokenStorage> {
 /// Sees to it that all tokens are kept as wanted, and tells how that is.
 ///
 /// # Errors
-/// [`StartError::StoreFailed`] when a store fails meanwhile; what was done stays done.
-/// [`StartError::Setting`] when nothing is wanted, and a change was begun.
+/// [`StartError::Setting`] when hashed tokens are to be kept plain; [`StartError::StoreFailed`] when a
+/// store fails meanwhile: what was done stays done.
 pub(super) async fn adopt(
     truth: &Truth,
     redis: Option<&RedisEndpoints>,
     wanted: Option<TokenStorage>,
+    clock: &Clock,
 ) -> Result<TokenStorage, StartError> {
-    let kept = truth.conversion.token_storage().await?;
-    let Some(wanted) = wanted.or(kept) else {
-        return Err(StartError::Setting(UNDECIDED.to_owned()));
-    };
-    if kept == Some(wanted) {
-        return Ok(wanted);
+    let kept = truth.conversion.kept_tokens().await?;
+    match (kept, wanted) {
+        (KeptTokens::All(kept), None) => return Ok(kept),
+        (KeptTokens::All(kept), Some(wanted)) if kept == wanted => return Ok(kept),
+        (_, Some(TokenStorage::Plain)) => {
+            let everyone = SessionsOf::Everyone;
+            let any = truth.tokens.list_sessions(&everyone, None, 1).await?;
+            if !any.is_empty() {
+                return Err(StartError::Setting(NO_WAY_BACK.to_owned()));
+            }
+            let plain = TokenStorage::Plain;
+            truth.conversion.note_storage(plain).await?;
+            return Ok(plain);
+        }
+        (_, None | Some(TokenStorage::Hashed)) => {}
     }
-    truth.conversion.begin_conversion().await?;
+    truth.conversion.begin_hashing().await?;
     let mut change = Change {
         truth,
         redis,
         connections: Vec::new(),
-        wanted,
+        now: clock.now(),
         changed: 0,
         told: Instant::now(),
     };
-    change.convert_pairs().await?;
-    change.convert_ends().await?;
-    let changed = change.changed;
-    truth.conversion.finish_conversion(wanted).await?;
-    if changed > 0 {
-        tracing::warn!(records = changed, "{}", outcome(wanted));
+    change.run().await?;
+    truth.conversion.note_storage(TokenStorage::Hashed).await?;
+    if change.changed > 0 {
+        let records = change.changed;
+        tracing::warn!(
+            records,
+            "tokens are kept hashed from now on; sessions go on"
+        );
     }
-    Ok(wanted)
+    Ok(TokenStorage::Hashed)
 }
 
-fn outcome(wanted: TokenStorage) -> &'static str {
-    match wanted {
-        TokenStorage::Plain => "tokens are kept as they are from now on; sessions have ended",
-        TokenStorage::Hashed => "tokens are kept hashed from now on; sessions go on",
+/// What a start would change, or why there would be none.
+pub(super) fn foretell(
+    kept: KeptTokens,
+    wanted: Option<TokenStorage>,
+) -> Result<Option<&'static str>, &'static str> {
+    match (kept, wanted) {
+        (KeptTokens::All(kept), wanted) if wanted.is_none_or(|wanted| wanted == kept) => Ok(None),
+        (_, Some(TokenStorage::Plain)) => Err(NO_WAY_BACK),
+        _ => Ok(Some(
+            "SENTINEL_TOKEN_STORAGE: the start hashes the tokens of this database: sessions go on, servers \
+             that still run serve none of them, and other programs can read Redis no more",
+        )),
     }
 }
 
@@ -96,71 +124,78 @@ struct Change<'t> {
     redis: Option<&'t RedisEndpoints>,
     /// Made when there is something to delete.
     connections: Vec<RedisConnection>,
-    wanted: TokenStorage,
+    now: OffsetDateTime,
     changed: usize,
     told: Instant,
 }
 
 impl Change<'_> {
-    async fn convert_pairs(&mut self) -> Result<(), StoreError> {
+    // What was written by a server that was left running is found by the next pass.
+    async fn run(&mut self) -> Result<(), StoreError> {
+        loop {
+            let before = self.changed;
+            self.hash_pairs().await?;
+            self.hash_ends().await?;
+            if self.changed == before {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn hash_pairs(&mut self) -> Result<(), StoreError> {
         let tokens = &self.truth.tokens;
         let mut after = None;
         loop {
             let everyone = SessionsOf::Everyone;
-            let page = tokens.list_sessions(&everyone, after, PAGE).await?;
+            let read = || tokens.list_sessions(&everyone, after, PAGE);
+            let page = patiently(read).await?;
             let Some(last) = page.last() else {
                 return Ok(());
             };
             after = Some(last.id);
-            let is_other = |record: &&TokenRecord| record.access_token.storage() != self.wanted;
-            let other: Vec<&TokenRecord> = page.iter().filter(is_other).collect();
-            let access_tokens = other.iter().flat_map(|record| {
+            let is_plain = |record: &TokenRecord| record.access_token.token().is_some();
+            let plain: Vec<TokenRecord> = page.into_iter().filter(is_plain).collect();
+            let access_tokens = plain.iter().flat_map(|record| {
                 let replaced = record.replaced.iter();
                 std::iter::once(&record.access_token).chain(replaced)
             });
-            self.delete(access_tokens.cloned().collect()).await?;
-            // One that is not there any more was changed by another server that was started so.
-            let writes: Vec<TokenWrite> = other.iter().map(|record| self.write(record)).collect();
-            let _whoever_did_it = tokens.write(&writes).await?;
-            self.note(other.len());
+            let keys: Vec<TokenKey> = access_tokens.cloned().collect();
+            let hash = |record: &TokenRecord| TokenWrite::Replace {
+                expected: record.into(),
+                record: token_keys::hashed_record(record, self.now),
+            };
+            let writes: Vec<TokenWrite> = plain.iter().map(hash).collect();
+            self.delete(&keys).await?;
+            // What was done by another server meanwhile, or undone, is found by the next pass.
+            let _known_then = patiently(|| tokens.write(&writes)).await?;
+            self.delete(&keys).await?;
+            self.note(writes.len());
         }
     }
 
-    fn write(&self, record: &TokenRecord) -> TokenWrite {
-        let expected = record.into();
-        match self.wanted {
-            TokenStorage::Plain => TokenWrite::Delete { expected },
-            TokenStorage::Hashed => TokenWrite::Replace {
-                expected,
-                record: token_keys::hashed_record(record),
-            },
-        }
-    }
-
-    async fn convert_ends(&mut self) -> Result<(), StoreError> {
+    async fn hash_ends(&mut self) -> Result<(), StoreError> {
         let truth = self.truth;
         let mut after: Option<TokenKey> = None;
         loop {
-            let page = truth.conversion.list_all_ends(after.as_ref(), PAGE).await?;
+            let read = || truth.conversion.list_all_ends(after.as_ref(), PAGE);
+            let page = patiently(read).await?;
             let Some(last) = page.last() else {
                 return Ok(());
             };
-            after = Some(last.access_token.clone());
-            let is_other = |end: &&EndedToken| end.access_token.storage() != self.wanted;
-            let other: Vec<&EndedToken> = page.iter().filter(is_other).collect();
-            let keys: Vec<TokenKey> = other.iter().map(|end| end.access_token.clone()).collect();
-            self.delete(keys.clone()).await?;
-            if self.wanted == TokenStorage::Hashed {
-                let hashed = other.iter().map(|end| token_keys::hashed_end(end));
-                let hashed: Vec<EndedToken> = hashed.collect();
-                truth.tokens.remember_ends(&hashed).await?;
-            }
-            truth.conversion.forget_ends(&keys).await?;
-            self.note(other.len());
+            let next = last.access_token.clone();
+            let is_plain = |end: &EndedToken| end.access_token.token().is_some();
+            let plain: Vec<EndedToken> = page.into_iter().filter(is_plain).collect();
+            let keys: Vec<TokenKey> = plain.iter().map(|end| end.access_token.clone()).collect();
+            let hashed: Vec<EndedToken> = plain.iter().map(token_keys::hashed_end).collect();
+            self.delete(&keys).await?;
+            patiently(|| truth.tokens.remember_ends(&hashed)).await?;
+            patiently(|| truth.conversion.forget_ends(&keys)).await?;
+            self.note(keys.len());
+            after = Some(next);
         }
     }
 
-    async fn delete(&mut self, keys: Vec<TokenKey>) -> Result<(), StoreError> {
+    async fn delete(&mut self, keys: &[TokenKey]) -> Result<(), StoreError> {
         let Some(redis) = self.redis.filter(|_| !keys.is_empty()) else {
             return Ok(());
         };
@@ -172,7 +207,7 @@ impl Change<'_> {
         }
         let mut of_endpoints = vec![Vec::new(); self.connections.len()];
         for key in keys {
-            of_endpoints[slot::shard_of(&key, self.connections.len())].push(key);
+            of_endpoints[slot::shard_of(key, self.connections.len())].push(key.clone());
         }
         for (connection, keys) in self.connections.iter().zip(of_endpoints) {
             connection.delete(&keys).await?;
@@ -184,10 +219,24 @@ impl Change<'_> {
         self.changed += changed;
         if self.told.elapsed() >= TOLD_EVERY {
             self.told = Instant::now();
-            tracing::info!(
-                records = self.changed,
-                "how tokens are kept is being changed"
-            );
+            tracing::info!(records = self.changed, "tokens are being hashed");
         }
     }
+}
+
+// A primary may change, and a cold cache be slow: all steps may be repeated.
+async fn patiently<T, F>(step: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    for _ in 1..ATTEMPTS {
+        match step().await {
+            Err(error @ (StoreError::Unavailable { .. } | StoreError::Timeout { .. })) => {
+                tracing::warn!(error = %Chain(&error), "the store failed while tokens are hashed");
+                tokio::time::sleep(PAUSE).await;
+            }
+            answer => return answer,
+        }
+    }
+    step().await
 }

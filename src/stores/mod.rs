@@ -197,7 +197,7 @@ pub trait TokenStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<TokenRecord>, StoreError>;
 
-    /// Whether the store can be reached now.
+    /// Whether the store can be reached now, and is still kept as when it was opened.
     async fn ping(&self) -> Result<(), StoreError>;
 }
 

@@ -1,5 +1,5 @@
-//! What is needed to change how a store keeps its tokens. No server may run on it meanwhile but such as
-//! do the same.
+//! What is needed to change how a store keeps its tokens: from as they are to hashed, page by page. The
+//! other way there is none. No server may run on it meanwhile but such as do the same.
 
 use async_trait::async_trait;
 
@@ -7,17 +7,26 @@ use super::error::StoreError;
 use crate::domain::token::EndedToken;
 use crate::domain::token_key::{TokenKey, TokenStorage};
 
-/// A store whose tokens may be kept in another way from now on.
+/// How the tokens of a store are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptTokens {
+    /// All in this way.
+    All(TokenStorage),
+    /// In either: a change to hashed ones was begun and not finished.
+    Hashing,
+}
+
+/// A store whose tokens may be hashed from now on.
 #[async_trait]
 pub trait TokenConversion: Send + Sync {
-    /// How the tokens in it are kept; `None` where a change was begun and not finished.
-    async fn token_storage(&self) -> Result<Option<TokenStorage>, StoreError>;
+    /// How the tokens in it are kept.
+    async fn kept_tokens(&self) -> Result<KeptTokens, StoreError>;
 
-    /// Notes that a change is begun: until it is finished, what is in the store is kept in either way.
-    async fn begin_conversion(&self) -> Result<(), StoreError>;
+    /// Notes that the change to hashed tokens is begun, unless it is finished already.
+    async fn begin_hashing(&self) -> Result<(), StoreError>;
 
     /// Notes that all tokens in it are kept so.
-    async fn finish_conversion(&self, storage: TokenStorage) -> Result<(), StoreError>;
+    async fn note_storage(&self, storage: TokenStorage) -> Result<(), StoreError>;
 
     /// Up to `limit` remembered ends, whether or not their tokens would have expired, by the text of
     /// their access token, those after `after`.

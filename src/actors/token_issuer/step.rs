@@ -88,12 +88,13 @@ impl Step {
         }
     }
 
-    /// Whether something is refused or told as done because it was not found: nothing is written,
-    /// so no majority of the truth has confirmed it.
+    /// Whether something is refused or told as done because it was not found: no majority of the truth
+    /// has confirmed that, nor that it is not there in another form.
     pub(super) fn rests_on_absence(&self) -> bool {
         match self {
             Self::Refuse(error) => matches!(error, GrantError::InvalidGrant),
-            Self::End { ended, .. } => ended.is_empty(),
+            // Another server may have hashed the pair that is still good, and not its end.
+            Self::End { ended, answer, .. } => ended.is_empty() || answer.is_err(),
             Self::Tell(_) | Self::Put(_) | Self::Repeat(_) => false,
         }
     }

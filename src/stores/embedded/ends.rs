@@ -75,14 +75,10 @@ impl<'t> EndTables<'t> {
     pub(super) fn forget(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         for _ in 0..FORGET_LIMIT {
             let due = match self.by_forget_at.first()? {
-                Some((key, _)) if key.value().0 <= millis(now) => {
-                    let (at, access_token) = key.value();
-                    (at, access_token.to_owned())
-                }
+                Some((key, _)) if key.value().0 <= millis(now) => key.value().1.to_owned(),
                 _ => break,
             };
-            self.by_forget_at.remove((due.0, due.1.as_str()))?;
-            self.remove(&due.1)?;
+            self.remove(&due)?;
         }
         Ok(())
     }

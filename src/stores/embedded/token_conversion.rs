@@ -1,48 +1,61 @@
-//! How tokens are kept: hashed, but in a file of an earlier version until it is converted.
+//! How tokens are kept: hashed, but in a file of an earlier version until that is converted.
 
 use std::ops::Bound;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use redb::Durability;
+use redb::{Durability, TableError};
 
 use crate::domain::token::EndedToken;
 use crate::domain::token_key::{TokenKey, TokenStorage};
 use crate::stores::error::StoreError;
-use crate::stores::token_conversion::TokenConversion;
+use crate::stores::token_conversion::{KeptTokens, TokenConversion};
 
 use super::EmbeddedStore;
 use super::ends::EndTables;
 use super::records::corrupt;
 use super::records::ended::read_end;
-use super::tables::{ENDED, FORMAT, META, PLAIN_FORMAT, find_format};
+use super::tables::{ENDED, FORMAT, META, PLAIN_FORMAT};
+
+/// In `META` while tokens are being hashed.
+const HASHING: &str = "hashing";
 
 #[async_trait]
 impl TokenConversion for EmbeddedStore {
-    async fn token_storage(&self) -> Result<Option<TokenStorage>, StoreError> {
-        let format = self.read(find_format).await?;
-        let is_plain = format == Some(PLAIN_FORMAT);
-        Ok(Some(if is_plain {
-            TokenStorage::Plain
-        } else {
-            TokenStorage::Hashed
-        }))
+    async fn kept_tokens(&self) -> Result<KeptTokens, StoreError> {
+        let noted = self.read(|transaction| match transaction.open_table(META) {
+            Ok(meta) => {
+                let format = meta.get("format")?.map(|format| format.value());
+                Ok((format, meta.get(HASHING)?.is_some()))
+            }
+            Err(TableError::TableDoesNotExist(_)) => Ok((None, false)),
+            Err(error) => Err(error.into()),
+        });
+        Ok(match noted.await? {
+            (_, true) => KeptTokens::Hashing,
+            (Some(PLAIN_FORMAT), false) => KeptTokens::All(TokenStorage::Plain),
+            (_, false) => KeptTokens::All(TokenStorage::Hashed),
+        })
     }
 
-    // The format says so already.
-    async fn begin_conversion(&self) -> Result<(), StoreError> {
-        Ok(())
+    // An earlier version must not open it from now on: it cannot read hashes.
+    async fn begin_hashing(&self) -> Result<(), StoreError> {
+        self.transact(|transaction| {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("format", FORMAT)?;
+            meta.insert(HASHING, 1)?;
+            Ok(())
+        })
+        .await
     }
 
-    async fn finish_conversion(&self, storage: TokenStorage) -> Result<(), StoreError> {
+    async fn note_storage(&self, storage: TokenStorage) -> Result<(), StoreError> {
         if storage == TokenStorage::Plain {
-            return Err(corrupt(
-                "meta",
-                "a file of this version has hashes of tokens only",
-            ));
+            let what = "a file of this version has hashes of tokens only";
+            return Err(corrupt("meta", what));
         }
         self.transact(|transaction| {
-            transaction.open_table(META)?.insert("format", FORMAT)?;
+            transaction.open_table(META)?.remove(HASHING)?;
             Ok(())
         })
         .await

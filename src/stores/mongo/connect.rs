@@ -12,9 +12,10 @@ use mongodb::options::{
 use tokio::time::Instant;
 
 use crate::settings::MongoSettings;
+use crate::telemetry::chain::Chain;
 
-use super::super::error::OpenError;
-use super::{STORE, WRITE_TIMEOUT};
+use super::super::error::{OpenError, StoreError};
+use super::{OPERATION_DEADLINE, STORE, WRITE_TIMEOUT};
 
 /// How long we try to reach a server at start, whatever the connection string says.
 const REACH_WITHIN: Duration = Duration::from_secs(10);
@@ -64,6 +65,21 @@ async fn connect_within(settings: &MongoSettings, limit: Duration) -> Result<Cli
         seconds: limit.as_secs(),
         reason,
     })
+}
+
+/// Why a server that was reached cannot be used.
+pub(super) fn unusable(settings: &MongoSettings, error: &StoreError) -> OpenError {
+    let reason = Chain(error).to_string();
+    if matches!(error, StoreError::Corrupt { .. }) {
+        return OpenError::Unusable(reason);
+    }
+    let uri = ConnectionString::parse(settings.uri.expose());
+    OpenError::Unreachable {
+        store: STORE,
+        address: uri.as_ref().map(address).unwrap_or_default(),
+        seconds: OPERATION_DEADLINE.as_secs(),
+        reason,
+    }
 }
 
 /// What the driver says of the first server, without the rest of what it knows.

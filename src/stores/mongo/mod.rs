@@ -34,10 +34,10 @@ use mongodb::{Collection, Database};
 use crate::clock::Clock;
 use crate::domain::token_key::TokenStorage;
 use crate::settings::MongoSettings;
-use crate::telemetry::chain::Chain;
 
 use super::Truth;
 use super::error::{OpenError, StoreError};
+use super::token_conversion::KeptTokens;
 
 /// How long one operation may take, repeats included: half of what a request has. It is enough to
 /// look for a server for two seconds, or to notice within one and a half that a connection has
@@ -75,16 +75,15 @@ pub(super) fn most_connections(settings: &MongoSettings) -> usize {
     connect::most_connections(settings)
 }
 
-/// Tells whether MongoDB can be reached, and how the tokens in it are kept (`None`: a change was begun
-/// and not finished); makes and changes nothing.
+/// Tells whether MongoDB can be reached, and how the tokens in it are kept; makes and changes nothing.
 ///
 /// # Errors
 /// As [`open`], but never [`OpenError::Duplicates`].
-pub async fn reach(settings: &MongoSettings) -> Result<Option<TokenStorage>, OpenError> {
+pub async fn reach(settings: &MongoSettings) -> Result<KeptTokens, OpenError> {
     let client = connect::connect(settings).await?;
-    let secrets = client.database(&settings.database).collection("secrets");
-    let storage = token_conversion::find_storage(&secrets).await;
-    storage.map_err(|error| OpenError::Unusable(Chain(&error).to_string()))
+    let database = client.database(&settings.database);
+    let kept = token_conversion::find_kept_tokens(&database).await;
+    kept.map_err(|error| connect::unusable(settings, &error))
 }
 
 /// Connects to MongoDB and makes the indexes that the contract of the stores needs.

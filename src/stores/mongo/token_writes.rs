@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::{RawBsonRef, cstr};
-use mongodb::bson::{RawDocument, RawDocumentBuf, doc, rawdoc};
+use mongodb::bson::{RawBson, RawDocument, RawDocumentBuf, doc, rawdoc};
 
 use crate::domain::token::{RecordId, TokenRecord};
 use crate::domain::token_key::TokenKey;
@@ -18,6 +18,9 @@ use super::documents::fields::Fields;
 use super::documents::{object_id, texts, token};
 use super::grouped::GroupedReply;
 use super::{MongoStore, one_batch, read_all};
+
+/// What [`TokenKey::parse`] reads: a token, or the SHA-256 of one.
+const KEY: &str = r"^([A-Za-z0-9]{30}|[0-9a-f]{64})\z";
 
 /// An insert or a replacement, with its position in the batch.
 struct Put<'a> {
@@ -143,8 +146,7 @@ impl MongoStore {
             .enumerate()
             .filter(|(index, put)| put.expected.is_none() && reply.refused.contains(index));
         let deletes: Vec<RawDocumentBuf> = refused
-            .filter_map(|(_, put)| Some((put.record.client_id.as_str(), put.record.user_id?)))
-            .map(|(client_id, user_id)| unreadable(client_id, object_id(user_id)))
+            .filter_map(|(_, put)| unreadable(put.record))
             .map(|query| rawdoc! { "q": query, "limit": 1 })
             .collect();
         if !deletes.is_empty() {
@@ -205,18 +207,21 @@ fn update(put: &Put<'_>) -> RawDocumentBuf {
     update
 }
 
-/// The document of a session that `documents::token` cannot read.
-fn unreadable(client_id: &str, user_id: ObjectId) -> RawDocumentBuf {
-    let shape = || rawdoc! { "$not": { "$regex": "^[A-Za-z0-9]{30}$" } };
-    rawdoc! {
-        "client_id": client_id,
-        "user_id": user_id,
+/// The document in the place of a session that `documents::token` cannot read.
+fn unreadable(wanted: &TokenRecord) -> Option<RawDocumentBuf> {
+    let session = wanted.session.map(object_id);
+    let session = session.map_or(RawBson::Null, RawBson::ObjectId);
+    let shape = || rawdoc! { "$not": { "$regex": KEY } };
+    Some(rawdoc! {
+        "client_id": wanted.client_id.as_str(),
+        "user_id": object_id(wanted.user_id?),
+        "session": session,
         "$or": [
             { "access_token": shape() },
-            { "refresh_token": { "$nin": [null], "$not": { "$regex": "^[A-Za-z0-9]{30}$" } } },
+            { "refresh_token": { "$nin": [null], "$not": { "$regex": KEY } } },
             { "expires": { "$not": { "$type": "date" } } },
         ],
-    }
+    })
 }
 
 fn condition(expected: &ExpectedRecord) -> RawDocumentBuf {

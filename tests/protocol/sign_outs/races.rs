@@ -1,7 +1,7 @@
 //! What is in flight while a user or client is disabled, deleted or signed out.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
 use reqwest::Method;
@@ -11,7 +11,7 @@ use warp_sentinel::domain::standing::SessionsOf;
 
 use super::{IN_FORCE, NEW_PASSWORD, Pair};
 use crate::support::app::{TestApp, Tokens, USER};
-use crate::support::process::PAUSE;
+use crate::support::process::{PATIENCE, PAUSE};
 
 /// How far it is.
 #[derive(Default)]
@@ -79,7 +79,9 @@ async fn in_the_middle(
     let ordered = async {
         tokio::time::sleep(after).await;
         // On a busy machine the first token may take longer.
+        let by = Instant::now() + PATIENCE;
         while !state.has_begun.load(Ordering::Relaxed) {
+            assert!(Instant::now() < by, "nobody got a token");
             tokio::time::sleep(PAUSE).await;
         }
         let (method, path, body) = order;

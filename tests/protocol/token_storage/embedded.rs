@@ -25,6 +25,13 @@ fn rows(path: &Path) -> Vec<u8> {
         .collect()
 }
 
+fn format(path: &Path) -> u64 {
+    let database = Database::open(path).unwrap();
+    let reading = redb::ReadableDatabase::begin_read(&database).unwrap();
+    let meta = reading.open_table(META).unwrap();
+    meta.get("format").unwrap().unwrap().value()
+}
+
 /// Makes the file what the version before wrote: tokens as they are.
 fn make_plain(path: &Path, tokens: &[&str]) {
     let database = Database::open(path).unwrap();
@@ -85,6 +92,7 @@ async fn the_file_has_hashes_and_takes_over_one_that_had_tokens() {
     assert_eq!(served.api.verify(&next.access).await.unwrap().status, 204);
     assert_eq!(served.api.verify(&tokens.access).await.unwrap().status, 401);
     served.kill();
+    assert_eq!(format(&path), 2);
     let rows = rows(&path);
     for token in [&tokens, &next].map(|pair| [&pair.access, &pair.refresh]) {
         assert!(token.iter().all(|token| !holds(&rows, token)));

@@ -5,6 +5,7 @@ mod embedded;
 mod switched;
 
 use futures_util::TryStreamExt;
+use futures_util::future::join_all;
 use mongodb::bson::{RawDocumentBuf, doc};
 use redis::AsyncCommands;
 use sha2::{Digest, Sha256};
@@ -143,6 +144,34 @@ async fn hashed_tokens_live_and_end_as_others() {
     assert_eq!(app.refresh(&third.refresh).await.error(), "invalid_grant");
     assert!(!introspect(&third.access).await);
     assert_eq!(keys(&app).await, Vec::<String>::new());
+}
+
+/// One pair takes the place of the other, whoever else logs in first.
+#[tokio::test]
+async fn of_many_logins_at_once_one_lives() {
+    let app = spawn_app_with(&[(STORAGE, "hashed")]).await;
+    let mut all = Vec::new();
+    for _ in 0..6 {
+        let client = app.add_client(ClientType::Public).await.0;
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", client.as_str()),
+            ("username", USER.0),
+            ("password", USER.1),
+        ];
+        let answers = join_all((0..40).map(|_| app.token(&form))).await;
+        let mut live = Vec::new();
+        for answer in answers {
+            let token = answer.tokens().access;
+            if app.verify(&token).await.status == 204 {
+                live.push(hash(&token));
+            }
+        }
+        assert_eq!(live.len(), 1);
+        all.extend(live);
+    }
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    assert_eq!(keys(&app).await, keys_of(&all));
 }
 
 /// A token of the size of a key is none, whatever the storage.

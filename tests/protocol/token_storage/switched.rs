@@ -1,10 +1,11 @@
 //! The other setting at the next start, on the same stores.
 
+use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use redis::AsyncCommands;
 
-use super::{STORAGE, documents, has_no_trace_of, hash, holds, keys, keys_of};
-use crate::support::app::{TestApp, Tokens, USER, spawn_app, spawn_app_with};
+use super::{STORAGE, has_no_trace_of, hash, keys, keys_of};
+use crate::support::app::{TestApp, Tokens, USER, answer, spawn_app, spawn_app_with};
 use crate::support::served::place_of;
 use crate::support::stores::stores;
 
@@ -68,10 +69,39 @@ async fn refresh_as(app: &TestApp, client: &str, token: &str) -> crate::support:
     app.token(&form).await
 }
 
-async fn note(app: &TestApp) -> mongodb::Collection<Document> {
+async fn database(app: &TestApp) -> Database {
     let client = mongodb::Client::with_uri_str(stores().await.mongo_uri());
-    let database = client.await.unwrap().database(&app.database);
-    database.collection("secrets")
+    client.await.unwrap().database(&app.database)
+}
+
+/// How the database says that tokens are kept.
+async fn find_note(app: &TestApp) -> Option<String> {
+    let secrets = database(app).await.collection::<Document>("secrets");
+    let note = secrets.find_one(doc! { "_id": "token_storage" }).await;
+    let note = note.unwrap()?;
+    Some(note.get_str("storage").unwrap().to_owned())
+}
+
+async fn set_note(app: &TestApp, storage: Option<&str>) {
+    let secrets = database(app).await.collection::<Document>("secrets");
+    let name = doc! { "_id": "token_storage" };
+    match storage {
+        None => drop(secrets.delete_one(name).await.unwrap()),
+        Some(storage) => {
+            let update = doc! { "$set": { "storage": storage } };
+            let update = secrets.update_one(name, update).upsert(true);
+            update.await.unwrap();
+        }
+    }
+}
+
+/// Its stores, for another process.
+async fn settings_of(app: &TestApp) -> Vec<(&'static str, String)> {
+    vec![
+        ("SENTINEL_MONGO_URI", stores().await.mongo_uri()),
+        ("SENTINEL_MONGO_DBNAME", app.database.clone()),
+        ("SENTINEL_REDIS_URL", app.redis_url.clone()),
+    ]
 }
 
 #[tokio::test]
@@ -114,59 +144,65 @@ async fn reuse_of_what_was_spent_before_the_change_ends_the_family() {
     assert_eq!(keys(&app).await, Vec::<String>::new());
 }
 
+/// A hash leads nowhere back: whoever asks for that by a slip must not end all sessions.
 #[tokio::test]
-async fn sessions_end_when_tokens_are_kept_plain_again() {
+async fn hashed_tokens_are_kept_plain_again_only_when_there_are_none() {
     let app = spawn_app_with(&[(STORAGE, "hashed")]).await;
-    let lives = Lives::begin(&app).await;
-    let app = restarted(app, "plain").await;
-    assert_eq!(keys(&app).await, Vec::<String>::new());
-    let (untouched, client) = &lives.untouched;
-    for token in lives.all() {
-        assert_eq!(app.verify(&token.access).await.status, 401);
-    }
-    assert_eq!(
-        app.refresh(&lives.present.refresh).await.error(),
-        "invalid_grant"
-    );
-    let refused = refresh_as(&app, client, &untouched.refresh).await;
-    assert_eq!(refused.error(), "invalid_grant");
-    // Not even hashes are left that a reader of Redis could be shown.
-    let left = documents(&app).await;
-    for token in lives.all() {
-        assert!(!holds(&left, &hash(&token.access)));
-    }
     let tokens = app.login().await;
-    assert_eq!(keys(&app).await, keys_of(&[&tokens.access]));
+    let mut place = place_of(&settings_of(&app).await);
+    place.set(STORAGE, "plain");
+    for command in ["check", "serve --listen 127.0.0.1:0"] {
+        let ended = place.run(command).await;
+        assert_eq!(ended.code, Some(78), "{ended:?}");
+        let told = ended.out + &ended.err;
+        assert!(told.contains("SENTINEL_TOKEN_STORAGE: "), "{told}");
+    }
     assert_eq!(app.verify(&tokens.access).await.status, 204);
+    app.sentinel.shutdown().await;
+    let database = database(&app).await;
+    for name in ["tokens", "ended_tokens"] {
+        let collection = database.collection::<Document>(name);
+        collection.delete_many(doc! {}).await.unwrap();
+    }
+    let client = redis::Client::open(app.redis_url.as_str()).unwrap();
+    let mut link = client.get_multiplexed_async_connection().await.unwrap();
+    let () = redis::cmd("FLUSHDB").query_async(&mut link).await.unwrap();
+    let app = restarted(app, "plain").await;
+    assert_eq!(app.verify(&tokens.access).await.status, 401);
+    let next = app.login().await;
+    assert_eq!(keys(&app).await, keys_of(&[&next.access]));
+    assert_eq!(app.verify(&next.access).await.status, 204);
 }
 
-/// A server that died in the middle left both forms behind.
+/// A server that died in the middle left both forms behind. The next start finishes that, whether or not
+/// it is told to, and also where the note got lost.
 #[tokio::test]
 async fn a_change_that_was_broken_off_is_finished_by_the_next_start() {
-    let app = spawn_app_with(&[(STORAGE, "hashed")]).await;
-    let hashed = Lives::begin(&app).await;
-    let plain = restarted(app, "hashed").await;
-    // As if the second half had not been reached: a pair that is still as it was.
-    let (user, password) = ("maria", "pass word 2");
-    plain.add_user(user, password).await;
-    let none = note(&plain).await;
-    none.delete_many(doc! { "_id": "token_storage" })
-        .await
-        .unwrap();
-    let writer = plain.sibling_with(&[(STORAGE, "plain")]).await;
-    let late = writer.login_as(user, password).await.tokens();
-    writer.stop().await;
-    let changing = doc! { "$set": { "storage": "changing" } };
-    let by_name = doc! { "_id": "token_storage" };
-    let update = none.update_one(by_name.clone(), changing);
-    update.upsert(true).await.unwrap();
-    let app = restarted(plain, "hashed").await;
-    has_no_trace_of(&app, std::slice::from_ref(&late)).await;
-    for live in [&late, &hashed.present, &hashed.untouched.0] {
-        assert_eq!(app.verify(&live.access).await.status, 204);
+    for (note, setting) in [
+        (Some("hashing"), Some("hashed")),
+        (Some("hashing"), None),
+        (None, None),
+    ] {
+        let app = spawn_app_with(&[(STORAGE, "hashed")]).await;
+        let hashed = Lives::begin(&app).await;
+        // As if the second half had not been reached: a pair that is still as it was.
+        let (user, password) = ("maria", "pass word 2");
+        app.add_user(user, password).await;
+        set_note(&app, Some("plain")).await;
+        let writer = app.sibling_with(&[]).await;
+        let late = writer.login_as(user, password).await.tokens();
+        writer.stop().await;
+        set_note(&app, note).await;
+        app.sentinel.shutdown().await;
+        let setting = setting.map(|setting| (STORAGE, setting));
+        let next = app.sibling_with(setting.as_slice()).await;
+        app.stop().await;
+        has_no_trace_of(&next, std::slice::from_ref(&late)).await;
+        for live in [&late, &hashed.present, &hashed.untouched.0] {
+            assert_eq!(next.verify(&live.access).await.status, 204, "{note:?}");
+        }
+        assert_eq!(find_note(&next).await.as_deref(), Some("hashed"));
     }
-    let noted = none.find_one(by_name).await.unwrap().unwrap();
-    assert_eq!(noted.get_str("storage").unwrap(), "hashed");
 }
 
 /// A server that was left running must not take a refresh token that it cannot find for a wrong one:
@@ -179,6 +215,7 @@ async fn a_server_of_the_old_setting_refuses_nobody_for_good() {
     let told = old.refresh(&tokens.refresh).await;
     assert_eq!(told.status, 503, "{}", told.body);
     assert_eq!(old.revoke(&tokens.refresh).await.status, 503);
+    assert_eq!(answer(old.get("/readyz")).await.status, 503);
     let next = new.refresh(&tokens.refresh).await.tokens();
     assert_eq!(new.verify(&next.access).await.status, 204);
 }
@@ -188,12 +225,10 @@ async fn a_server_of_the_old_setting_refuses_nobody_for_good() {
 async fn without_redis_there_is_no_change_and_nothing_is_lost() {
     let app = spawn_app().await;
     let tokens = app.login().await;
-    let settings = crate::support::app::load(&[
-        ("SENTINEL_MONGO_URI", stores().await.mongo_uri()),
-        ("SENTINEL_MONGO_DBNAME", app.database.clone()),
-        ("SENTINEL_REDIS_URL", "redis://127.0.0.1:1".to_owned()),
-        (STORAGE, "hashed".to_owned()),
-    ]);
+    let mut settings = settings_of(&app).await;
+    settings[2].1 = "redis://127.0.0.1:1".to_owned();
+    settings.push((STORAGE, "hashed".to_owned()));
+    let settings = crate::support::app::load(&settings);
     let refused = warp_sentinel::Sentinel::start(settings).await;
     assert!(refused.is_err());
     let app = restarted(app, "hashed").await;
@@ -224,33 +259,13 @@ async fn a_server_without_the_setting_does_as_the_database_says() {
     let next = sibling.refresh(&tokens.refresh).await.tokens();
     assert_eq!(app.verify(&next.access).await.status, 204);
     has_no_trace_of(&app, &[tokens, next]).await;
-    // In the middle of a change nobody can tell what is wanted.
-    let changing = doc! { "$set": { "storage": "changing" } };
-    let noted = note(&app).await;
-    let update = noted.update_one(doc! { "_id": "token_storage" }, changing);
-    update.await.unwrap();
-    let place = place_of(&[
-        ("SENTINEL_MONGO_URI", stores().await.mongo_uri()),
-        ("SENTINEL_MONGO_DBNAME", app.database.clone()),
-        ("SENTINEL_REDIS_URL", app.redis_url.clone()),
-    ]);
-    for command in ["check", "serve --listen 127.0.0.1:0"] {
-        let ended = place.run(command).await;
-        assert_eq!(ended.code, Some(78), "{ended:?}");
-        let told = ended.out + &ended.err;
-        assert!(told.contains("say plain or hashed"), "{told}");
-    }
 }
 
 #[tokio::test]
 async fn a_check_tells_what_a_start_would_change() {
     let app = spawn_app().await;
     let tokens = app.login().await;
-    let mut place = place_of(&[
-        ("SENTINEL_MONGO_URI", stores().await.mongo_uri()),
-        ("SENTINEL_MONGO_DBNAME", app.database.clone()),
-        ("SENTINEL_REDIS_URL", app.redis_url.clone()),
-    ]);
+    let mut place = place_of(&settings_of(&app).await);
     for (storage, words) in [("plain", None), ("hashed", Some("sessions go on"))] {
         place.set(STORAGE, storage);
         let checked = place.run("check").await;
@@ -260,8 +275,26 @@ async fn a_check_tells_what_a_start_would_change() {
         assert!(checked.out.contains(words.unwrap_or_default()));
     }
     assert_eq!(app.verify(&tokens.access).await.status, 204);
-    let noted = note(&app).await;
-    assert!(noted.find_one(doc! {}).await.unwrap().is_some());
-    let storage = noted.find_one(doc! { "_id": "token_storage" });
-    assert!(storage.await.unwrap().is_none());
+    assert_eq!(find_note(&app).await.as_deref(), Some("plain"));
+}
+
+/// The pairs are hashed, the ends not yet: a server that was left running finds the spent token among the
+/// ends, and the pair that came in its place by its login.
+#[tokio::test]
+async fn a_server_of_the_old_setting_ends_no_login_that_it_finds_half_changed() {
+    let old = spawn_app().await;
+    let spent = old.login().await;
+    let present = old.refresh(&spent.refresh).await.tokens();
+    let new = old.sibling_with(&[(STORAGE, "hashed")]).await;
+    // As it was in between.
+    let ends = database(&old).await.collection::<Document>("ended_tokens");
+    let of_refresh = doc! { "refresh_token": hash(&spent.refresh) };
+    let mut end = ends.find_one(of_refresh).await.unwrap().unwrap();
+    end.insert("_id", spent.access.as_str());
+    end.insert("refresh_token", spent.refresh.as_str());
+    ends.insert_one(end).await.unwrap();
+    assert_eq!(old.refresh(&spent.refresh).await.status, 503);
+    assert_eq!(new.verify(&present.access).await.status, 204);
+    let again = new.refresh(&spent.refresh).await.tokens();
+    assert_eq!(again.access, present.access);
 }

@@ -3,19 +3,23 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream;
 use mongodb::bson::{Document, doc};
+use redis::AsyncCommands;
 use time::OffsetDateTime;
 use tokio::time::sleep;
 use warp_sentinel::clock::Clock;
 use warp_sentinel::crypto::random;
 use warp_sentinel::domain::client::ClientId;
 use warp_sentinel::domain::scope::Scope;
-use warp_sentinel::domain::token::{RecordId, TokenRecord, TokenValue};
-use warp_sentinel::domain::token_key::TokenKey;
+use warp_sentinel::domain::token::{EndedToken, RecordId, RotatedFrom, TokenRecord, TokenValue};
+use warp_sentinel::domain::token_key::{TokenKey, TokenStorage};
 use warp_sentinel::settings::StoreSettings;
+use warp_sentinel::stores::token_conversion::KeptTokens;
 use warp_sentinel::stores::{TokenWrite, Truth, mongo};
 
+use super::contents;
 use crate::alone::serial;
 use crate::figures::tell;
 use crate::random::Random;
@@ -29,9 +33,9 @@ const PAIRS: usize = 6_000;
 /// Kills of a short run.
 const KILLS: u64 = 8;
 /// Until then a start is killed: later than it needs until it begins.
-const LATEST_KILL_MILLIS: u64 = 300;
+const LATEST_KILL_MILLIS: u64 = 700;
 /// Every so many pairs one is presented afterwards.
-const PRESENTED: usize = 40;
+const PRESENTED: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_the_storage_that_kills_cut_short_is_finished_and_loses_no_session() {
@@ -46,6 +50,7 @@ async fn a_change_of_the_storage_that_kills_cut_short_is_finished_and_loses_no_s
     settings.push(("SENTINEL_MONGO_DBNAME", "oauth".to_owned()));
     let truth = truth(&settings).await;
     let pairs = fill(&truth, &client).await;
+    fill_redis(&stores, &pairs).await;
     served.set("SENTINEL_TOKEN_STORAGE", "hashed");
     let mut random = Random::of(number("SENTINEL_TEST_SEED", 11));
     let mut cut_short = 0;
@@ -53,7 +58,11 @@ async fn a_change_of_the_storage_that_kills_cut_short_is_finished_and_loses_no_s
         served.restart();
         sleep(Duration::from_millis(random.below(LATEST_KILL_MILLIS))).await;
         served.kill();
-        cut_short += u64::from(truth.conversion.token_storage().await.unwrap().is_none());
+        let kept = truth.conversion.kept_tokens().await.unwrap();
+        cut_short += u64::from(kept == KeptTokens::Hashing);
+        if kept == KeptTokens::All(TokenStorage::Hashed) {
+            break;
+        }
     }
     served.restart();
     served.becomes("ready", PATIENCE).await;
@@ -61,11 +70,16 @@ async fn a_change_of_the_storage_that_kills_cut_short_is_finished_and_loses_no_s
         "{cut_short} changes of {PAIRS} pairs were cut short"
     ));
     assert!(cut_short > 0);
-    assert_eq!(plain(&settings).await, 0);
+    assert_eq!(plain(&settings).await, [0, 0]);
+    let keys = keys(&stores).await;
+    let is_plain = |key: &&String| TokenValue::parse(key).is_some();
+    assert_eq!(keys.iter().filter(is_plain).count(), 0);
     let presented = pairs.iter().step_by(PRESENTED).map(TokenValue::expose);
     let presented = presented.chain([live.access.as_str()]);
-    let verified = join_all(presented.map(|token| served.api.verify(token))).await;
-    for answer in verified {
+    let verified = presented.map(|token| served.api.verify(token));
+    // All at once they would be too many.
+    let mut verified = stream::iter(verified).buffer_unordered(8);
+    while let Some(answer) = verified.next().await {
         assert_eq!(answer.unwrap().status, 204);
     }
     let next = served.api.refresh(&client, &live.refresh).await.unwrap();
@@ -79,7 +93,7 @@ async fn truth(settings: &[(&'static str, String)]) -> Truth {
     mongo::open(&mongo, &Clock::default()).await.unwrap()
 }
 
-/// Pairs of one user, kept as they are; gives their access tokens.
+/// Pairs of one user, kept as they are, and as many ends; gives their access tokens.
 async fn fill(truth: &Truth, client: &str) -> Vec<TokenValue> {
     let user = truth.users.find_user("jonas").await.unwrap().unwrap();
     let now = Clock::default().now();
@@ -88,6 +102,9 @@ async fn fill(truth: &Truth, client: &str) -> Vec<TokenValue> {
     let writes: Vec<TokenWrite> = tokens.iter().map(insert).collect();
     let done = truth.tokens.write(&writes).await.unwrap();
     assert!(done.iter().all(|is_done| *is_done));
+    let end = |_| record(&random::token_value(), client, user.id, now).end(now);
+    let ends: Vec<EndedToken> = (0..PAIRS).map(end).collect();
+    truth.tokens.remember_ends(&ends).await.unwrap();
     tokens
 }
 
@@ -113,16 +130,41 @@ fn record(
         refresh_expires_at: Some(later),
         family_expires_at: Some(later),
         family: id,
-        rotated_from: None,
-        replaced: None,
+        rotated_from: Some(RotatedFrom {
+            refresh_token: TokenKey::plain(random::token_value()),
+            at: now,
+            sealed: None,
+        }),
+        replaced: Some(TokenKey::plain(random::token_value())),
     }
 }
 
-/// How many pairs are kept as they are.
-async fn plain(settings: &[(&'static str, String)]) -> u64 {
+/// The keys that programs read, as if each pair had been verified.
+async fn fill_redis(stores: &OwnStores, pairs: &[TokenValue]) {
+    let mut set = redis::pipe();
+    for token in pairs {
+        set.set(token.expose(), "6b049213eb1acd78e9075d3b").ignore();
+    }
+    let mut link = contents::redis(stores).await;
+    let () = set.query_async(&mut link).await.unwrap();
+}
+
+async fn keys(stores: &OwnStores) -> Vec<String> {
+    let mut link = contents::redis(stores).await;
+    link.keys("*").await.unwrap()
+}
+
+/// How many pairs and ends are kept as they are.
+async fn plain(settings: &[(&'static str, String)]) -> [u64; 2] {
     let (_, uri) = &settings[0];
     let client = mongodb::Client::with_uri_str(uri).await.unwrap();
-    let tokens = client.database("oauth").collection::<Document>("tokens");
-    let short = doc! { "access_token": { "$regex": "^.{30}$" } };
-    tokens.count_documents(short).await.unwrap()
+    let database = client.database("oauth");
+    let mut counts = [0; 2];
+    let places = [("tokens", "access_token"), ("ended_tokens", "_id")];
+    for (count, (collection, field)) in counts.iter_mut().zip(places) {
+        let short = doc! { field: { "$regex": "^.{30}$" } };
+        let collection = database.collection::<Document>(collection);
+        *count = collection.count_documents(short).await.unwrap();
+    }
+    counts
 }

@@ -176,17 +176,27 @@ async fn a_session_that_nobody_can_read_gives_way_to_the_next_login() {
 
 #[tokio::test]
 async fn a_session_that_can_be_read_is_never_cleared() {
-    let settings = fresh_settings().await;
-    let database = raw(&settings).await;
-    insert(&database, "tokens", old_token()).await;
-    let truth = open(&settings).await;
-    let login = TokenRecord {
-        client_id: ClientId::new(CLIENT),
-        ..record(0, RecordId::parse(USER).unwrap())
-    };
-    for _ in 0..2 {
-        let insert = [TokenWrite::Insert(login.clone())];
-        assert_eq!(truth.tokens.write(&insert).await.unwrap(), [false]);
+    let hash = |digit: &str| digit.repeat(64);
+    for tokens in [
+        [ACCESS.to_owned(), REFRESH.to_owned()],
+        [hash("a"), hash("0")],
+    ] {
+        let settings = fresh_settings().await;
+        let database = raw(&settings).await;
+        let mut pair = old_token();
+        for (field, token) in ["access_token", "refresh_token"].iter().zip(tokens) {
+            pair.insert(*field, token);
+        }
+        insert(&database, "tokens", pair).await;
+        let truth = open(&settings).await;
+        let login = TokenRecord {
+            client_id: ClientId::new(CLIENT),
+            ..record(0, RecordId::parse(USER).unwrap())
+        };
+        for _ in 0..2 {
+            let insert = [TokenWrite::Insert(login.clone())];
+            assert_eq!(truth.tokens.write(&insert).await.unwrap(), [false]);
+        }
     }
 }
 
