@@ -6,8 +6,8 @@ pub(super) mod range;
 mod catch_up;
 mod changes;
 mod connection;
+mod look_ups;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +16,9 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::actors::batch::{Batch, Gathered, Gathering, Landed, launch};
-use crate::actors::token_cache::CacheError;
+use crate::actors::batch::{Batch, Gathered, Gathering};
 use crate::actors::token_cache::catch_up::Restoring;
-use crate::actors::token_cache::flight::{Change, Flights, LookUp, RedisOutcome, TruthOutcome};
-use crate::actors::token_cache::live_token::LiveToken;
+use crate::actors::token_cache::flight::{Change, Flights, LookUp};
 use crate::actors::token_cache::local_copy::{LocalCopy, Source};
 use crate::actors::token_cache::losses::Losses;
 use crate::domain::token_key::TokenKey;
@@ -30,11 +28,6 @@ use crate::stores::redis::endpoints::RedisEndpoint;
 use message::TokenCacheMessage;
 use range::ShardRange;
 
-/// Most tokens of one look-up in the truth: a flood of unknown ones waits here, not in MongoDB.
-const TRUTH_BATCH: usize = 64;
-/// Most look-ups that wait for the truth: less than the bound of a shard, so that a flood of unknown
-/// tokens never keeps those from Redis that it knows.
-const TRUTH_QUEUE: usize = 256;
 /// The delay before the second attempt to connect; it doubles up to [`LAST_DELAY`].
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// The longest delay between attempts to connect.
@@ -180,109 +173,13 @@ impl Actor for TokenCacheActor {
 }
 
 impl State {
-    fn look_up(&mut self, calls: Gathered<LookUp>) {
-        match self.connection {
-            Connection::Up(_) => self.look_ups.push(calls),
-            Connection::Down => self.ask_truth_instead(calls),
-        }
-    }
-
-    fn ask_truth_instead(&mut self, calls: Gathered<LookUp>) {
-        for call in calls.take() {
-            self.ask_truth_for(call);
-        }
-    }
-
-    // What waits for the truth holds permits that look-ups in Redis need, too.
-    fn ask_truth_for(&mut self, call: LookUp) {
-        if self.missing.waiting() >= TRUTH_QUEUE {
-            self.missing.retain(|call| !call.is_stale());
-        }
-        if self.missing.waiting() < TRUTH_QUEUE {
-            self.missing.push(call);
-        } else {
-            call.answer(Err(CacheError::Overloaded));
-        }
-    }
-
     fn take_off(&mut self, myself: &ActorRef<TokenCacheMessage>) {
         self.take_off_connect(myself);
         self.take_off_changes(myself);
         self.take_off_beat(myself);
         self.take_off_catch_up(myself);
         self.take_off_restore(myself);
-        let noted = self.arguments.local.note();
-        if let Connection::Up(redis) = &self.connection
-            && let Some(gathered) = self.look_ups.take_off(usize::MAX)
-        {
-            let (flights, redis) = (self.arguments.flights.clone(), Arc::clone(redis));
-            let gathered = gathered.into_iter().flat_map(Gathered::take);
-            let calls = gathered.filter(|call| !call.is_stale()).collect();
-            let number = self.number;
-            let flight = async move { (number, flights.ask_redis(redis, calls, noted).await) };
-            launch(myself.clone(), flight, TokenCacheMessage::RedisLanded);
-        }
-        if let Some(mut calls) = self.missing.take_off(TRUTH_BATCH) {
-            let (flights, redis) = (self.arguments.flights.clone(), self.redis());
-            calls.retain(|call| !call.is_stale());
-            let number = self.number;
-            let flight = async move { (number, flights.ask_truth(redis, calls, noted).await) };
-            launch(myself.clone(), flight, TokenCacheMessage::TruthLanded);
-        }
-    }
-
-    fn redis_landed(
-        &mut self,
-        landed: Landed<(u64, RedisOutcome)>,
-        myself: &ActorRef<TokenCacheMessage>,
-    ) -> Result<(), ActorProcessingErr> {
-        let (number, outcome) = self.look_ups.land(landed)?;
-        self.arguments.local.fill(outcome.noted, outcome.found);
-        for call in outcome.missing {
-            self.ask_truth_for(call);
-        }
-        self.drop_if(outcome.has_failed && number == self.number, myself);
-        Ok(())
-    }
-
-    fn truth_landed(
-        &mut self,
-        landed: Landed<(u64, TruthOutcome)>,
-        myself: &ActorRef<TokenCacheMessage>,
-    ) -> Result<(), ActorProcessingErr> {
-        let (number, outcome) = self.missing.land(landed)?;
-        // Redis tells only of changes to what was read there: with a Redis, it is asked again for
-        // what the truth put back, and that answer is kept.
-        if outcome.is_put_back {
-            self.ask_redis_instead(&outcome.found);
-        }
-        let local = &self.arguments.local;
-        local.fill_unknown(outcome.unknown);
-        if self.arguments.endpoint.is_none() {
-            local.fill(outcome.noted, outcome.found);
-        } else {
-            local.fill_untold((outcome.noted, outcome.asked_at), outcome.found);
-        }
-        if outcome.has_failed {
-            self.arguments.losses.note();
-        }
-        self.drop_if(outcome.has_failed && number == self.number, myself);
-        Ok(())
-    }
-
-    // Who waits for the truth to tell of a token that was just put back asks Redis instead: an
-    // emptied Redis costs the truth one look-up for each token.
-    fn ask_redis_instead(&mut self, found: &[(TokenKey, LiveToken)]) {
-        let found: HashSet<&TokenKey> = found.iter().map(|(token, _)| token).collect();
-        for call in self.missing.drain() {
-            if found.contains(&call.request) {
-                if let Some(calls) = self.arguments.gathering.push(call) {
-                    self.look_up(calls);
-                }
-            } else {
-                self.missing.push(call);
-            }
-        }
+        self.take_off_look_ups(myself);
     }
 
     fn redis(&self) -> Option<Arc<RedisConnection>> {
