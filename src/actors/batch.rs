@@ -121,7 +121,12 @@ impl<T> Gathered<T> {
 
     fn empty(&mut self) -> Vec<T> {
         let gathering = self.0.take();
-        gathering.map_or_else(Vec::new, |own| std::mem::take(&mut *own.items()))
+        gathering.map_or_else(Vec::new, |own| {
+            let mut items = own.items();
+            // As many come again as a rule, and then find room.
+            let next = Vec::with_capacity(items.len());
+            std::mem::replace(&mut *items, next)
+        })
     }
 }
 

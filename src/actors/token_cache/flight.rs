@@ -81,6 +81,18 @@ pub(super) struct Reached {
     pub(super) replayed_at: Option<OffsetDateTime>,
 }
 
+impl RedisOutcome {
+    /// That of a flight that is not to ask: the truth answers all.
+    pub(super) fn of_none(missing: Vec<LookUp>, noted: Noted) -> Self {
+        Self {
+            found: Vec::new(),
+            missing,
+            noted,
+            has_failed: false,
+        }
+    }
+}
+
 impl Flights {
     pub(super) fn new(truth: Arc<dyn TokenStore>, clock: Clock) -> Self {
         Self { truth, clock }
@@ -102,17 +114,13 @@ impl Flights {
         let asked = tokio::time::timeout(REDIS_BUDGET, redis.find_many(tokens)).await;
         let Ok(Ok(found)) = asked else {
             return RedisOutcome {
-                found: Vec::new(),
-                missing: calls,
-                noted,
                 has_failed: true,
+                ..RedisOutcome::of_none(calls, noted)
             };
         };
         let mut outcome = RedisOutcome {
             found: Vec::with_capacity(calls.len()),
-            missing: Vec::new(),
-            noted,
-            has_failed: false,
+            ..RedisOutcome::of_none(Vec::new(), noted)
         };
         let now = self.now();
         for (call, grant) in calls.into_iter().zip(found) {

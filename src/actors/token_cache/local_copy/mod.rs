@@ -226,6 +226,11 @@ impl LocalCopy {
         }
     }
 
+    /// Whether this connection is distrusted: what is asked from now on must not go over it.
+    pub(super) fn has_lost(&self, connection: u64) -> bool {
+        connection <= self.order().lost
+    }
+
     fn change_source(&self, order: &mut Order, source: Source) {
         order.note_all_forgotten();
         order.source = source;

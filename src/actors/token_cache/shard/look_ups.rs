@@ -17,6 +17,7 @@ const TRUTH_BATCH: usize = 64;
 /// Most look-ups that wait for the truth: less than the bound of a shard, so that a flood of unknown
 /// tokens never keeps those from Redis that it knows.
 const TRUTH_QUEUE: usize = 256;
+
 impl State {
     pub(super) fn look_up(&mut self, calls: Gathered<LookUp>) {
         match self.connection {
@@ -49,10 +50,18 @@ impl State {
             && let Some(gathered) = self.look_ups.take_off(usize::MAX)
         {
             let (flights, redis) = (self.arguments.flights.clone(), Arc::clone(redis));
-            let gathered = gathered.into_iter().flat_map(Gathered::take);
-            let calls = gathered.filter(|call| !call.is_stale()).collect();
-            let number = self.number;
-            let flight = async move { (number, flights.ask_redis(redis, calls, noted).await) };
+            let (local, number) = (Arc::clone(&self.arguments.local), self.number);
+            let flight = async move {
+                // Requests that have arrived are read first: what they ask for goes with this.
+                tokio::task::yield_now().await;
+                let gathered = gathered.into_iter().flat_map(Gathered::take);
+                let calls = gathered.filter(|call| !call.is_stale()).collect();
+                // Some of them may have come after the connection was dropped.
+                if local.has_lost(number) {
+                    return (number, RedisOutcome::of_none(calls, noted));
+                }
+                (number, flights.ask_redis(redis, calls, noted).await)
+            };
             launch(myself.clone(), flight, TokenCacheMessage::RedisLanded);
         }
         if let Some(mut calls) = self.missing.take_off(TRUTH_BATCH) {

@@ -111,6 +111,15 @@ fn a_connection_lost_before_it_is_trusted_is_no_source() {
 }
 
 #[test]
+fn what_was_distrusted_is_asked_no_more_and_its_successor_is() {
+    let (local, _) = filled();
+    assert!(!local.has_lost(1));
+    local.distrust(1);
+    assert!(local.has_lost(1));
+    assert!(!local.has_lost(2));
+}
+
+#[test]
 fn the_loss_of_an_earlier_connection_changes_nothing() {
     let (local, token) = filled();
     local.distrust(0);
