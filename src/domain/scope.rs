@@ -1,5 +1,6 @@
 //! Scope: a set of scope tokens (RFC 6749 §3.3).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::error::GrantError;
@@ -26,6 +27,21 @@ impl Scope {
             return Err(GrantError::InvalidScope);
         }
         Ok(parameter.split(' ').map(str::to_owned).collect())
+    }
+
+    /// The wire form of what [`Scope::parse`] makes of `parameter`: that text itself, if it was
+    /// written by us.
+    ///
+    /// # Errors
+    /// As [`Scope::parse`].
+    pub fn wire_form(parameter: &str) -> Result<Cow<'_, str>, GrantError> {
+        let is_wire_form = parameter.len() <= MAX_LENGTH
+            && parameter.split(' ').all(is_scope_token)
+            && parameter.split(' ').is_sorted_by(|one, next| one < next);
+        if is_wire_form {
+            return Ok(parameter.into());
+        }
+        Ok(Self::parse(parameter)?.to_string().into())
     }
 
     /// Whether no scope token is in it.
@@ -88,6 +104,16 @@ mod tests {
     fn tokens_are_sorted_and_named_once() {
         let scope = Scope::parse("write read write").unwrap();
         assert_eq!(scope.to_string(), "read write");
+    }
+
+    #[test]
+    fn the_wire_form_is_that_of_what_was_parsed() {
+        let long = "x".repeat(1_001);
+        for text in ["", "a", "a b", "b a", "a a", "a  b", "a\"b", &long] {
+            let parsed = Scope::parse(text).map(|scope| scope.to_string()).ok();
+            let form = Scope::wire_form(text).ok();
+            assert_eq!(form.as_deref(), parsed.as_deref(), "{text:?}");
+        }
     }
 
     #[test]

@@ -111,8 +111,8 @@ impl Flights {
     ) -> RedisOutcome {
         // One that several ask for is read as often: that is rare, and to find out costs each.
         let tokens = calls.iter().map(|call| &call.request);
-        let asked = tokio::time::timeout(REDIS_BUDGET, redis.find_many(tokens)).await;
-        let Ok(Ok(found)) = asked else {
+        let asked = redis.find_each(tokens, |found| LiveToken::of_found(&found));
+        let Ok(Ok(found)) = tokio::time::timeout(REDIS_BUDGET, asked).await else {
             return RedisOutcome {
                 has_failed: true,
                 ..RedisOutcome::of_none(calls, noted)
@@ -123,9 +123,8 @@ impl Flights {
             ..RedisOutcome::of_none(Vec::new(), noted)
         };
         let now = self.now();
-        for (call, grant) in calls.into_iter().zip(found) {
-            let grant = grant.filter(|grant| grant.expires_at > now);
-            match grant.as_ref().and_then(LiveToken::new) {
+        for (call, live) in calls.into_iter().zip(found) {
+            match live.flatten().filter(|live| live.is_live_at(now)) {
                 Some(live) => {
                     outcome.found.push((call.request.clone(), live.clone()));
                     call.answer(Ok(Some(live)));

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::domain::client::ClientId;
 use crate::domain::scope::Scope;
 use crate::domain::token::{Grant, GrantUser, RecordId};
+use crate::stores::redis::companion::FoundGrant;
 
 /// What is encoded in a user name, so that any name makes a header and none makes two.
 const HEADER_UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
@@ -44,20 +45,37 @@ struct Nanos(i64);
 impl LiveToken {
     /// Packs a grant; `None` where it is of 4 GiB or more.
     pub(super) fn new(grant: &Grant) -> Option<Self> {
-        let mut ends = [0; 3];
-        let user = grant.user.as_ref().map(|user| {
-            let username = utf8_percent_encode(&user.username, HEADER_UNSAFE);
-            (user.id.to_string(), Cow::from(username))
-        });
-        let (id, username) = user.unwrap_or_default();
-        let parts = [
-            id.as_str(),
-            &username,
-            grant.client_id.as_str(),
-            &grant.scope.to_string(),
-        ];
+        let user = grant.user.as_ref();
+        let scope = grant.scope.to_string();
+        Self::pack(
+            user.map(|user| (user.id, user.username.as_str())),
+            [grant.client_id.as_str(), &scope],
+            (grant.issued_at, grant.expires_at),
+        )
+    }
+
+    /// Packs a grant that was found in Redis, from where its texts stand; else as
+    /// [`LiveToken::new`].
+    pub(super) fn of_found(found: &FoundGrant<'_>) -> Option<Self> {
+        Self::pack(
+            Some((found.user_id, &found.username)),
+            [&found.client_id, &found.scope],
+            (found.issued_at, found.expires_at),
+        )
+    }
+
+    fn pack(
+        user: Option<(RecordId, &str)>,
+        [client_id, scope]: [&str; 2],
+        (issued_at, expires_at): (OffsetDateTime, OffsetDateTime),
+    ) -> Option<Self> {
+        let id = user.map_or_else(String::new, |(id, _)| id.to_string());
+        let username = user.map_or("", |(_, username)| username);
+        let username = Cow::from(utf8_percent_encode(username, HEADER_UNSAFE));
+        let parts = [id.as_str(), &username, client_id, scope];
         // Made in one piece: what grows leaves holes behind.
         let texts = parts.concat();
+        let mut ends = [0; 3];
         let mut length = 0;
         for (end, part) in ends.iter_mut().zip(parts) {
             length += part.len();
@@ -66,9 +84,9 @@ impl LiveToken {
         Some(Self {
             texts: Bytes::from(texts),
             ends,
-            has_user: grant.user.is_some(),
-            issued_at: Nanos::of(grant.issued_at),
-            expires_at: Nanos::of(grant.expires_at),
+            has_user: user.is_some(),
+            issued_at: Nanos::of(issued_at),
+            expires_at: Nanos::of(expires_at),
         })
     }
 

@@ -18,6 +18,7 @@ use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 
 use super::cluster::Layout;
+use super::companion::FoundGrant;
 use super::continuity::Unconfirmed;
 use super::history::History;
 use super::identity::{ConnectionId, Probe, allowed};
@@ -134,21 +135,32 @@ impl RedisConnection {
         &self,
         tokens: impl IntoIterator<Item = &'t TokenKey>,
     ) -> Result<Vec<Option<Grant>>, StoreError> {
-        let mut get = redis::cmd("MGET");
-        for token in tokens {
-            get.arg(keys::plain(token)).arg(keys::companion(token));
-        }
+        self.find_each(tokens, companion::grant).await
+    }
+
+    /// What `keep` makes of the grants of these tokens; else as [`RedisConnection::find_many`].
+    ///
+    /// # Errors
+    /// As [`RedisConnection::find_many`].
+    pub async fn find_each<'t, K>(
+        &self,
+        tokens: impl IntoIterator<Item = &'t TokenKey>,
+        keep: impl Fn(FoundGrant<'_>) -> K,
+    ) -> Result<Vec<Option<K>>, StoreError> {
+        let get = keys::look_up(tokens);
         if get.args_iter().len() == 1 {
             return Ok(Vec::new());
         }
         // The cluster connection cuts the command by slot and puts the answers in order.
         let values: Vec<Option<Vec<u8>>> = self.ask(&get).await?;
         self.check_history().await?;
-        let grant = |pair: &[Option<Vec<u8>>]| match pair {
-            [plain, companion] => companion::read(plain.as_deref(), companion.as_deref()),
+        let kept = |pair: &[Option<Vec<u8>>]| match pair {
+            [plain, companion] => {
+                companion::read(plain.as_deref(), companion.as_deref()).map(&keep)
+            }
             _ => None,
         };
-        Ok(values.chunks(2).map(grant).collect())
+        Ok(values.chunks(2).map(kept).collect())
     }
 
     /// Makes publications visible in their order: on one server all at once, in a cluster all of

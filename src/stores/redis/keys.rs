@@ -1,9 +1,15 @@
 //! The name of every key, and what it says of its token.
 
+use redis::Cmd;
+
+use crate::domain::token::TOKEN_LENGTH;
 use crate::domain::token_key::TokenKey;
 
 const COMPANION_PREFIX: &str = "sentinel:{";
 const COMPANION_SUFFIX: &str = "}";
+
+/// How many bytes both keys of a token have that is kept as it is.
+const LENGTH_OF_BOTH: usize = 2 * TOKEN_LENGTH + COMPANION_PREFIX.len() + COMPANION_SUFFIX.len();
 
 /// The key of Flask-Sentinel: the token itself; the value is the user's identifier.
 pub(super) fn plain(token: &TokenKey) -> &str {
@@ -21,6 +27,18 @@ pub(super) fn token_of(key: &[u8]) -> Option<TokenKey> {
     let inner = key.strip_prefix(COMPANION_PREFIX);
     let inner = inner.and_then(|rest| rest.strip_suffix(COMPANION_SUFFIX));
     TokenKey::parse(inner.unwrap_or(key))
+}
+
+/// Asks for the values of both keys of each token.
+pub(super) fn look_up<'t>(tokens: impl IntoIterator<Item = &'t TokenKey>) -> Cmd {
+    let tokens = tokens.into_iter();
+    let count = tokens.size_hint().0;
+    let mut get = Cmd::with_capacity(1 + 2 * count, "MGET".len() + count * LENGTH_OF_BOTH);
+    get.arg("MGET");
+    for token in tokens {
+        get.arg(plain(token)).arg(companion(token));
+    }
+    get
 }
 
 #[cfg(test)]

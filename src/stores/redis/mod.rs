@@ -8,6 +8,7 @@
 //!
 //! What does not live here: the local copy and the order of fills and invalidations (`actors`).
 
+pub mod companion;
 pub mod connection;
 pub mod continuity;
 pub mod endpoints;
@@ -16,7 +17,6 @@ pub mod provisional;
 pub mod slot;
 
 mod cluster;
-mod companion;
 mod connect;
 mod diagnosis;
 mod history;
