@@ -166,8 +166,8 @@ keys! {
         "folder of the embedded store and the ad-hoc certificate").flag("--data-dir");
     TOKEN_STORAGE = Key::absent("SENTINEL_TOKEN_STORAGE", "as the database has them; a new one plain; embedded: hashed",
         "plain, as Flask-Sentinel, or hashed: the stores have the SHA-256 of each token, and no program can read Redis instead of asking");
-    CACHE_SHARDS = Key::absent("SENTINEL_CACHE_SHARDS", "the number of cores",
-        "TokenCache actors per Redis endpoint");
+    CACHE_SHARDS = Key::new("SENTINEL_CACHE_SHARDS", "1",
+        "TokenCache actors per Redis endpoint, each with a connection of its own");
     REFRESH_TOKEN_EXPIRES_IN = Key::new("SENTINEL_REFRESH_TOKEN_EXPIRES_IN", "2592000",
         "lifetime of refresh tokens; 0 is for ever").unit("seconds");
     REFRESH_TOKEN_IDLE_EXPIRES_IN = Key::new("SENTINEL_REFRESH_TOKEN_IDLE_EXPIRES_IN", "0",

@@ -216,17 +216,11 @@ fn effective(key: &'static Key, reader: &Reader, settings: &Settings) -> Effecti
     }
 }
 
-/// The value of a default that depends on other settings or on the machine.
+/// The value of a default that depends on other settings.
 fn worked_out(key: &Key, settings: &Settings) -> Option<String> {
     if key.name == keys::ERROR_URI.name {
         return Some(settings.endpoints.error_uri.clone());
     }
-    let is = |other: &Key| key.name == other.name;
-    match &settings.store {
-        StoreSettings::MongoDb { redis, .. } if is(&keys::CACHE_SHARDS) => {
-            Some(redis.shards_per_endpoint.to_string())
-        }
-        StoreSettings::Embedded if is(&keys::TOKEN_STORAGE) => Some("hashed".to_owned()),
-        StoreSettings::MongoDb { .. } | StoreSettings::Embedded => None,
-    }
+    let is_hashed = matches!(settings.store, StoreSettings::Embedded);
+    (is_hashed && key.name == keys::TOKEN_STORAGE.name).then(|| "hashed".to_owned())
 }

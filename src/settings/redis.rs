@@ -12,11 +12,10 @@ use super::{RedisSettings, RedisTopology};
 /// Reads the section.
 pub(super) fn redis(reader: &mut Reader, may_be_insecure: bool) -> Option<RedisSettings> {
     let topology = reader.required(&keys::REDIS_URL, |text| topology(text, may_be_insecure));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let shards = reader.optional(&keys::CACHE_SHARDS, number(1..=1024));
+    let shards = reader.required(&keys::CACHE_SHARDS, number(1..=1024));
     Some(RedisSettings {
         topology: topology?,
-        shards_per_endpoint: shards?.unwrap_or(cores),
+        shards_per_endpoint: shards?,
     })
 }
 

@@ -72,8 +72,8 @@ fn dev_differs_in_two_defaults_only() {
         .zip(&serve.effective)
         .filter(|(dev, serve)| dev != serve)
         .map(|(dev, _)| dev.name)
-        // The embedded store has no shards to show, and one way to keep tokens.
-        .filter(|name| !["SENTINEL_CACHE_SHARDS", "SENTINEL_TOKEN_STORAGE"].contains(name))
+        // The embedded store has one way to keep tokens.
+        .filter(|name| *name != "SENTINEL_TOKEN_STORAGE")
         .collect();
     assert_eq!(differing, ["SENTINEL_TLS", "SENTINEL_STORE"]);
 }
@@ -121,8 +121,6 @@ fn every_key_is_shown_and_secrets_are_not() {
     ] {
         assert_eq!(find(&loaded, name).shown, shown, "{name}");
     }
-    let cores = std::thread::available_parallelism().unwrap().to_string();
-    assert_eq!(find(&loaded, "SENTINEL_CACHE_SHARDS").shown, cores);
 }
 
 #[test]

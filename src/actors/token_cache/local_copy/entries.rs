@@ -11,9 +11,9 @@ use crate::actors::token_cache::live_token::LiveToken;
 use crate::domain::token_key::TokenKey;
 
 /// Most bytes of live tokens kept in one shard: a token counts with what it costs, and at least with
-/// [`LEAST_WEIGHT`], so there are at most 65,536 of them. The places that remember tokens which had
+/// [`LEAST_WEIGHT`], so there are at most 262,144 of them. The places that remember tokens which had
 /// to make room come to a quarter of it at most.
-pub(super) const BYTES: u64 = 16 << 20;
+pub(super) const BYTES: u64 = 64 << 20;
 /// What a token counts with at least.
 const LEAST_WEIGHT: u64 = 256;
 /// Most live tokens kept in one shard.
