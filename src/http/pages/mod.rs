@@ -15,7 +15,7 @@ pub mod view;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::{fs, io};
 
 use arc_swap::ArcSwap;
@@ -86,8 +86,12 @@ pub enum PagesError {
 #[derive(Clone)]
 pub struct Pages {
     folder: Arc<Path>,
-    set: Arc<ArcSwap<Set>>,
+    set: Arc<ArcSwap<Loaded>>,
 }
+
+/// A set of pages; of the built-in ones alone nothing until a page is asked for. Many servers show
+/// none, and parsed templates take memory, with the program's text that parses them.
+struct Loaded(OnceLock<Set>);
 
 struct Set {
     templates: Tera,
@@ -100,10 +104,10 @@ impl Pages {
     /// # Errors
     /// [`PagesError`], each.
     pub fn load(folder: &Path) -> Result<Self, PagesError> {
-        let set = Set::load(folder)?;
+        let loaded = Loaded::read(folder)?;
         Ok(Self {
             folder: folder.into(),
-            set: Arc::new(ArcSwap::from_pointee(set)),
+            set: Arc::new(ArcSwap::from_pointee(loaded)),
         })
     }
 
@@ -112,20 +116,22 @@ impl Pages {
     /// # Errors
     /// [`PagesError`], each.
     pub fn reload(&self) -> Result<(), PagesError> {
-        self.set.store(Arc::new(Set::load(&self.folder)?));
+        self.set.store(Arc::new(Loaded::read(&self.folder)?));
         Ok(())
     }
 
     /// Whether there is a page `name`, without its suffix, that can be shown as the error page.
     pub fn has(&self, name: &str) -> bool {
-        let set = self.set.load();
-        set.render(name, &view::ErrorPage::default()).is_ok()
+        let loaded = self.set.load();
+        let values = view::ErrorPage::default();
+        loaded.set().render(name, &values).is_ok()
     }
 
     /// The page `name`, without its suffix, filled with `values`. A template that cannot be
     /// filled is told in the log and answered with 500.
     pub fn render(&self, name: &str, values: &impl Serialize) -> Response {
-        let set = self.set.load();
+        let loaded = self.set.load();
+        let set = loaded.set();
         let mut response = match set.render(name, values) {
             Ok(page) => page.into_response(),
             Err(error) => {
@@ -144,22 +150,43 @@ impl Pages {
     }
 }
 
+impl Loaded {
+    fn read(folder: &Path) -> Result<Self, PagesError> {
+        let overriding = read_folder(folder)?;
+        if overriding.is_empty() {
+            return Ok(Self(OnceLock::new()));
+        }
+        let set = Set::new(overriding).map_err(|error| describe(folder, &error))?;
+        Ok(Self(set.into()))
+    }
+
+    fn set(&self) -> &Set {
+        self.0.get_or_init(Set::built_in)
+    }
+}
+
 impl Set {
-    fn load(folder: &Path) -> Result<Self, PagesError> {
+    #[expect(
+        clippy::expect_used,
+        reason = "they are part of the program, and a test fills each"
+    )]
+    fn built_in() -> Self {
+        Self::new(BTreeMap::new()).expect("the built-in pages can be filled")
+    }
+
+    fn new(overriding: BTreeMap<String, String>) -> Result<Self, tera::Error> {
         let mut sources: BTreeMap<String, String> = BUILT_IN
             .iter()
             .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
             .collect();
-        sources.extend(read_folder(folder)?);
+        sources.extend(overriding);
         let mut templates = Tera::new();
-        templates
-            .add_raw_templates(&sources)
-            .map_err(|error| describe(folder, &error))?;
+        templates.add_raw_templates(&sources)?;
         let set = Self {
             templates,
             policy: policy(sources.values()),
         };
-        set.try_out().map_err(|error| describe(folder, &error))?;
+        set.try_out()?;
         Ok(set)
     }
 
