@@ -21,8 +21,8 @@ pub(super) struct Found {
     pub(super) families: HashMap<FamilyId, Vec<TokenRecord>>,
     /// Access tokens of families that are gone, which Redis may have yet.
     unpublished: HashMap<FamilyId, Vec<TokenKey>>,
-    /// Those of refresh tokens that are enabled, and how often their tokens were ended.
-    pub(super) users: HashMap<UserId, (GrantUser, u64)>,
+    /// Those of refresh tokens that are enabled.
+    pub(super) users: HashMap<UserId, GrantUser>,
     /// Those that ask for tokens.
     pub(super) clients: HashMap<ClientId, Standing>,
 }
@@ -131,13 +131,13 @@ impl Found {
 async fn read_users(
     truth: &Truth,
     records: impl Iterator<Item = &TokenRecord> + Send,
-) -> Result<HashMap<UserId, (GrantUser, u64)>, StoreError> {
+) -> Result<HashMap<UserId, GrantUser>, StoreError> {
     let ids: Vec<UserId> = records.filter_map(|record| record.user_id).collect();
     let users = truth.users.find_users_by_id(&ids).await?;
     let enabled = users.into_iter().flatten().filter(|user| !user.is_disabled);
     let named = enabled.map(|user| {
         let (id, username) = (user.id, user.username);
-        (id, (GrantUser { id, username }, user.sessions_ended))
+        (id, GrantUser { id, username })
     });
     Ok(named.collect())
 }

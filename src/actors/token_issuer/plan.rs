@@ -84,12 +84,12 @@ impl Decider {
                 .map(|replaced| replaced.access_token.clone()),
         };
         let user = issue.user.clone();
-        Ok(Step::put((record, pair), (user, basis), replaced))
+        Ok(Step::put((record, pair), (user, Some(basis)), replaced))
     }
 
     fn rotate(&self, rotate: &Rotate, found: &Found) -> Result<Step, GrantError> {
         let request = &rotate.request;
-        let client = client_of(&request.client_id, rotate.client_sessions_ended, found)?;
+        client_of(&request.client_id, rotate.client_sessions_ended, found)?;
         let Some(record) = found.by_refresh.get(&request.refresh_token) else {
             let end = found
                 .ends
@@ -102,18 +102,13 @@ impl Decider {
         let decision = refresh_token::decide(request, record, is_answered, self.now)?;
         let user = || {
             let user = record.user_id.and_then(|id| found.users.get(&id));
-            let (user, sessions_ended) = user.cloned().ok_or(GrantError::InvalidGrant)?;
-            let basis = Basis {
-                user: Some(sessions_ended),
-                client,
-            };
-            Ok::<_, GrantError>((Some(user), basis))
+            user.cloned().map(Some).ok_or(GrantError::InvalidGrant)
         };
         Ok(match decision {
             Decision::EndFamily => end_family(record.family, request, found),
             Decision::Rotate(scope) => {
                 let rotated = self.rotated(record, scope, rotate);
-                Step::put(rotated, user()?, Some(record.clone()))
+                Step::put(rotated, (user()?, None), Some(record.clone()))
             }
             Decision::Repeat => {
                 let pair = told_once_more(record, &rotate.presented);
@@ -128,7 +123,7 @@ impl Decider {
         let record = found.by_refresh.get(token)?;
         let is_live = record.refresh_token.as_ref() == Some(token)
             && record.refresh_expires_at.is_none_or(|end| end > self.now);
-        let (user, _) = record.user_id.and_then(|id| found.users.get(&id))?;
+        let user = record.user_id.and_then(|id| found.users.get(&id))?;
         is_live.then(|| RefreshGrant {
             user: user.clone(),
             client_id: record.client_id.clone(),

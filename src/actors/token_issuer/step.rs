@@ -34,13 +34,14 @@ pub(super) struct Put {
     pub(super) record: TokenRecord,
     /// What the client gets, of which the record may have hashes only.
     pub(super) pair: TokenPair,
-    pub(super) basis: Basis,
+    /// `None` where a pair is refreshed.
+    pub(super) basis: Option<Basis>,
     user: Option<GrantUser>,
     replaced: Option<TokenRecord>,
 }
 
-/// What a pair is written on: how often the tokens of its user and of its client had been ended when
-/// they were read for it.
+/// What the pair of a login is written on: how often the tokens of its user and of its client had been
+/// ended when they were read for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Basis {
     /// `None` for a token that a client gets for itself.
@@ -52,7 +53,7 @@ impl Step {
     /// Writes a pair.
     pub(super) fn put(
         (record, pair): (TokenRecord, TokenPair),
-        (user, basis): (Option<GrantUser>, Basis),
+        (user, basis): (Option<GrantUser>, Option<Basis>),
         replaced: Option<TokenRecord>,
     ) -> Self {
         Self::Put(Box::new(Put {
@@ -67,12 +68,12 @@ impl Step {
     /// Tells of a pair once more.
     pub(super) fn repeat(
         (record, pair): (TokenRecord, TokenPair),
-        (user, basis): (Option<GrantUser>, Basis),
+        user: Option<GrantUser>,
     ) -> Self {
         Self::Repeat(Box::new(Put {
             record,
             pair,
-            basis,
+            basis: None,
             user,
             replaced: None,
         }))
