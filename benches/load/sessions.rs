@@ -2,13 +2,14 @@
 
 use time::{Duration, OffsetDateTime};
 use warp_sentinel::clock::Clock;
-use warp_sentinel::crypto::random;
+use warp_sentinel::crypto::{random, token_keys};
 use warp_sentinel::domain::client::policy::ClientPolicy;
 use warp_sentinel::domain::client::{Client, ClientId, ClientType, GrantType};
 use warp_sentinel::domain::scope::Scope;
 use warp_sentinel::domain::token::{RotatedFrom, TokenRecord};
-use warp_sentinel::domain::token_key::TokenKey;
+use warp_sentinel::domain::token_key::{TokenKey, TokenStorage};
 use warp_sentinel::domain::user::{HashOrigin, NewUser, PasswordHash, UserId};
+use warp_sentinel::stores::token_conversion::KeptTokens;
 use warp_sentinel::stores::{TokenWrite, Truth};
 
 use super::Outcome;
@@ -46,8 +47,16 @@ pub(crate) async fn write(truth: &Truth, count: usize) -> Outcome<Vec<Session>> 
         .take(count)
         .map(|(client, user)| record(client, user, now))
         .collect();
+    let is_hashed = truth.conversion.kept_tokens().await? == KeptTokens::All(TokenStorage::Hashed);
+    let kept = |record: &TokenRecord| {
+        if is_hashed {
+            token_keys::hashed_record(record, now)
+        } else {
+            record.clone()
+        }
+    };
     for group in records.chunks(GROUP) {
-        let writes: Vec<TokenWrite> = group.iter().cloned().map(TokenWrite::Insert).collect();
+        let writes: Vec<TokenWrite> = group.iter().map(kept).map(TokenWrite::Insert).collect();
         if truth.tokens.write(&writes).await?.contains(&false) {
             return Err("a session could not be written".into());
         }
