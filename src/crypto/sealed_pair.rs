@@ -53,8 +53,9 @@ pub fn open(sealed: &SealedPair, spent: &TokenValue) -> Option<TokenPair> {
 // `None` never happens: HMAC takes a key of any length, and the cipher one of 32 bytes.
 fn key(spent: &TokenValue) -> Option<LessSafeKey> {
     let mac = Hmac::<Sha256>::new_from_slice(spent.expose().as_bytes()).ok()?;
-    let code = mac.chain_update(CONTEXT).finalize().into_bytes();
-    let key = UnboundKey::new(&CHACHA20_POLY1305, &code).ok()?;
+    let code: [u8; 32] = mac.chain_update(CONTEXT).finalize().into_bytes().into();
+    let code = Zeroizing::new(code);
+    let key = UnboundKey::new(&CHACHA20_POLY1305, code.as_slice()).ok()?;
     Some(LessSafeKey::new(key))
 }
 

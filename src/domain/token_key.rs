@@ -82,14 +82,6 @@ impl TokenKey {
         }
     }
 
-    /// In which form it is kept.
-    pub fn storage(&self) -> TokenStorage {
-        match &self.0 {
-            Form::Token(_) => TokenStorage::Plain,
-            Form::Digest(_) => TokenStorage::Hashed,
-        }
-    }
-
     /// Either form in 32 bytes, the shorter one with zeros behind it: for where many are kept.
     pub fn packed(&self) -> Zeroizing<[u8; DIGEST_LENGTH]> {
         let mut packed = Zeroizing::new([0; DIGEST_LENGTH]);
@@ -135,10 +127,10 @@ mod tests {
 
     #[test]
     fn either_form_survives_its_text() {
-        for (text, storage) in [(TOKEN, TokenStorage::Plain), (DIGEST, TokenStorage::Hashed)] {
+        for (text, is_token) in [(TOKEN, true), (DIGEST, false)] {
             let key = TokenKey::parse(text).unwrap();
             assert_eq!(key.expose(), text);
-            assert_eq!(key.storage(), storage);
+            assert_eq!(key.token().is_some(), is_token);
             assert_eq!(key, TokenKey::parse(text).unwrap());
         }
         assert_ne!(TokenKey::parse(TOKEN), TokenKey::parse(DIGEST));
