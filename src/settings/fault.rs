@@ -118,8 +118,9 @@ impl Wrong {
             name: key.name,
             shown: raw.shown(key),
             origin: raw.origin.clone(),
-            reason: self.reason,
-            mend: self.mend,
+            // Either may quote the value.
+            reason: redact::on_one_line(&self.reason),
+            mend: redact::on_one_line(&self.mend),
         }
     }
 }

@@ -12,8 +12,12 @@ pub(super) fn shown(key: &Key, value: &str) -> String {
         Sensitivity::Address => without_credentials(value),
         Sensitivity::Secret => HIDDEN.to_owned(),
     };
-    // Log and terminal injection: a control character is shown as its escape.
-    open.chars().flat_map(printable).collect()
+    on_one_line(&open)
+}
+
+/// The text without what injects into logs and terminals: a control character is shown as its escape.
+pub(super) fn on_one_line(text: &str) -> String {
+    text.chars().flat_map(printable).collect()
 }
 
 /// Whether something of the value has to be hidden.

@@ -213,6 +213,15 @@ fn every_bad_value_is_refused_in_one_line_that_names_it() {
 }
 
 #[test]
+fn what_a_fault_quotes_stays_on_its_line() {
+    let text = load(&[("SENTINEL_TRUSTED_PROXIES", "ng\u{1b}[1m\ninx")]);
+    let text = text.err().unwrap().to_string();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let quoted = r"'ng\u{1b}[1m\ninx'";
+    assert_eq!(text.matches(quoted).count(), 2, "{text}");
+}
+
+#[test]
 fn at_the_root_the_health_checks_keep_their_paths() {
     let sources = environment(&[
         ("SENTINEL_ROUTE_PREFIX", "/"),
