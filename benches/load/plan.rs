@@ -74,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) refresh_rounds: usize,
     /// Clients that refresh at a time.
     pub(crate) refresh_clients: usize,
+    /// Sessions in the database, theirs among them.
+    pub(crate) refresh_sessions: usize,
     /// Idle connections whose memory is measured.
     pub(crate) idle_connections: usize,
     /// Tokens whose memory is measured.
@@ -116,6 +118,7 @@ impl Plan {
             refresh_round: seconds("SENTINEL_BENCH_REFRESH_SECS", 5)?,
             refresh_rounds: count("SENTINEL_BENCH_REFRESH_ROUNDS", 5)?,
             refresh_clients: count("SENTINEL_BENCH_REFRESH_CLIENTS", 256)?,
+            refresh_sessions: count("SENTINEL_BENCH_REFRESH_SESSIONS", 20_000)?,
             idle_connections: count("SENTINEL_BENCH_IDLE_CONNECTIONS", 2_000)?,
             tokens: count("SENTINEL_BENCH_TOKENS", 50_000)?,
             starts: count("SENTINEL_BENCH_STARTS", 7)?,

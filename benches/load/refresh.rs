@@ -51,8 +51,10 @@ pub(crate) fn measure(
 ) -> Outcome<()> {
     let (bare, own) = (stores.beside("bare_writes"), stores.beside("refresh"));
     let sessions = runtime.block_on(async {
-        sessions::write(&bare.open().await?, plan.refresh_clients).await?;
-        sessions::write(&own.open().await?, plan.refresh_clients).await
+        // Of most nobody asks at the moment.
+        let all = plan.refresh_sessions.max(plan.refresh_clients);
+        sessions::write(&bare.open().await?, all).await?;
+        sessions::write(&own.open().await?, all).await
     })?;
     let mut contest = Contest {
         length: plan.refresh_round,
@@ -61,7 +63,7 @@ pub(crate) fn measure(
         server: Process::start(Role::MongoDb(own))?,
         sessions,
     };
-    let many = contest.sessions.len();
+    let many = plan.refresh_clients;
     let (writes, refreshes) = contest.run(plan.refresh_rounds, many, report)?;
     let ratios = writes.iter().zip(&refreshes);
     let ratios = ratios.map(|(bare, own)| own.pace.per_second / bare.pace.per_second);
