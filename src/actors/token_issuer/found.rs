@@ -49,7 +49,9 @@ impl Wanted {
                 Job::Rotate(call) => {
                     let request = &call.request.request;
                     wanted.refresh_tokens.push(request.refresh_token.clone());
-                    wanted.clients.insert(request.client_id.clone());
+                    if call.request.client_sessions_ended.is_some() {
+                        wanted.clients.insert(request.client_id.clone());
+                    }
                 }
                 Job::Inspect(call) => wanted.refresh_tokens.push(call.request.clone()),
                 Job::Revoke(call) => {

@@ -46,8 +46,9 @@ pub(super) struct Rotate {
     pub(super) request: RefreshTokenRequest,
     /// The refresh token itself: what is told once more may be sealed with it.
     pub(super) presented: TokenValue,
-    /// How often the client's tokens had been ended when it was authenticated.
-    pub(super) client_sessions_ended: u64,
+    /// How often the client's tokens had been ended when it was authenticated; `None` for one without a
+    /// secret, which can have lost none.
+    pub(super) client_sessions_ended: Option<u64>,
     pub(super) policy: TokenPolicy,
 }
 

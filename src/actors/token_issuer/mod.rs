@@ -160,7 +160,7 @@ impl TokenIssuer {
                     Ok(Rotate {
                         request: request.clone(),
                         presented: presented.clone(),
-                        client_sessions_ended: client.sessions_ended,
+                        client_sessions_ended: secret.as_ref().map(|_| client.sessions_ended),
                         policy: self.policy.of_client(&client.policy),
                     })
                 };

@@ -89,7 +89,9 @@ impl Decider {
 
     fn rotate(&self, rotate: &Rotate, found: &Found) -> Result<Step, GrantError> {
         let request = &rotate.request;
-        client_of(&request.client_id, rotate.client_sessions_ended, found)?;
+        if let Some(authenticated) = rotate.client_sessions_ended {
+            client_of(&request.client_id, authenticated, found)?;
+        }
         let Some(record) = found.by_refresh.get(&request.refresh_token) else {
             let end = found
                 .ends
