@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::sealed_pair;
 use crate::domain::grant::refresh_token::UNANSWERED_GRACE;
-use crate::domain::token::{EndedToken, RotatedFrom, TokenRecord, TokenValue};
+use crate::domain::token::{EndedToken, RotatedFrom, RoundId, TokenRecord, TokenValue};
 use crate::domain::token_key::{TokenKey, TokenStorage};
 use crate::domain::token_pair::TokenPair;
 
@@ -44,9 +44,10 @@ pub fn hashed_record(record: &TokenRecord, now: OffsetDateTime) -> TokenRecord {
     }
 }
 
-/// An end of what was kept as it is, as it is kept hashed.
-pub fn hashed_end(end: &EndedToken) -> EndedToken {
+/// An end of what was kept as it is, as it is kept hashed, in a round of its own form.
+pub fn hashed_end(end: &EndedToken, round: RoundId) -> EndedToken {
     EndedToken {
+        round,
         access_token: hashed(&end.access_token),
         refresh_token: end.refresh_token.as_ref().map(hashed),
         ..end.clone()

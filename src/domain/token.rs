@@ -92,6 +92,9 @@ impl fmt::Display for RecordId {
 /// (RFC 9700 §4.14.2).
 pub type FamilyId = RecordId;
 
+/// A round of writes, whose ends are remembered together.
+pub type RoundId = RecordId;
+
 /// What a live access token stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
@@ -167,19 +170,25 @@ pub struct RotatedFrom {
 }
 
 impl TokenRecord {
-    /// The memory of this pair's end, kept for as long as either token could be presented.
-    pub fn end(&self, now: OffsetDateTime) -> EndedToken {
+    /// From when on the end of this pair may be forgotten, if it ends now.
+    pub fn forget_at(&self, now: OffsetDateTime) -> OffsetDateTime {
         let longest = self
             .refresh_expires_at
             .unwrap_or(now + FORGET_ENDLESS_AFTER);
+        // What ends with the calendar has no day after it.
+        longest.max(self.expires_at).saturating_add(CLEANUP_SLACK)
+    }
+
+    /// The memory of this pair's end, kept for as long as either token could be presented.
+    pub fn end(&self, now: OffsetDateTime, round: RoundId) -> EndedToken {
         EndedToken {
             access_token: self.access_token.clone(),
             refresh_token: self.refresh_token.clone(),
             family: self.family,
             ended_at: now,
             access_expires_at: self.expires_at,
-            // What ends with the calendar has no day after it.
-            forget_at: longest.max(self.expires_at).saturating_add(CLEANUP_SLACK),
+            forget_at: self.forget_at(now),
+            round,
             is_answered: false,
             is_published: false,
         }
@@ -206,8 +215,11 @@ pub struct EndedToken {
     pub ended_at: OffsetDateTime,
     /// Until when the access token would have been accepted.
     pub access_expires_at: OffsetDateTime,
-    /// From when on the memory may go.
+    /// From when on the memory may go. A store that keeps a round as one keeps all of it for as long
+    /// as any of it.
     pub forget_at: OffsetDateTime,
+    /// The round that it was remembered with. A store that keeps each end by itself does not tell.
+    pub round: RoundId,
     /// Whether who asked for it was answered. If not, the client may not have what came in its
     /// place.
     pub is_answered: bool,

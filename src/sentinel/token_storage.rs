@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::error::StartError;
 use crate::clock::Clock;
-use crate::crypto::token_keys;
+use crate::crypto::{random, token_keys};
 use crate::domain::standing::SessionsOf;
 use crate::domain::token::{EndedToken, TokenRecord};
 use crate::domain::token_key::{TokenKey, TokenStorage};
@@ -175,24 +175,37 @@ impl Change<'_> {
 
     async fn hash_ends(&mut self) -> Result<(), StoreError> {
         let truth = self.truth;
-        let mut after: Option<TokenKey> = None;
+        let mut after = None;
         loop {
             let read = || truth.conversion.list_all_ends(after.as_ref(), PAGE);
             let page = patiently(read).await?;
-            let Some(last) = page.last() else {
+            for round in page.ends.chunk_by(|one, next| one.round == next.round) {
+                self.hash_round(round).await?;
+            }
+            after = page.next;
+            if after.is_none() {
                 return Ok(());
-            };
-            let next = last.access_token.clone();
-            let is_plain = |end: &EndedToken| end.access_token.token().is_some();
-            let plain: Vec<EndedToken> = page.into_iter().filter(is_plain).collect();
-            let keys: Vec<TokenKey> = plain.iter().map(|end| end.access_token.clone()).collect();
-            let hashed: Vec<EndedToken> = plain.iter().map(token_keys::hashed_end).collect();
-            self.delete(&keys).await?;
-            patiently(|| truth.tokens.remember_ends(&hashed)).await?;
-            patiently(|| truth.conversion.forget_ends(&keys)).await?;
-            self.note(keys.len());
-            after = Some(next);
+            }
         }
+    }
+
+    // What of the round is hashed already goes along: it is forgotten with the rest.
+    async fn hash_round(&mut self, ends: &[EndedToken]) -> Result<(), StoreError> {
+        let truth = self.truth;
+        let is_plain = |end: &&EndedToken| end.access_token.token().is_some();
+        let plain: Vec<EndedToken> = ends.iter().filter(is_plain).cloned().collect();
+        if plain.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<TokenKey> = plain.iter().map(|end| end.access_token.clone()).collect();
+        let round = random::record_id(self.now);
+        let hash = |end: &EndedToken| token_keys::hashed_end(end, round);
+        let hashed: Vec<EndedToken> = ends.iter().map(hash).collect();
+        self.delete(&keys).await?;
+        patiently(|| truth.tokens.remember_ends(&hashed)).await?;
+        patiently(|| truth.conversion.forget_ends(&plain)).await?;
+        self.note(keys.len());
+        Ok(())
     }
 
     async fn delete(&mut self, keys: &[TokenKey]) -> Result<(), StoreError> {

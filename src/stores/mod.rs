@@ -11,6 +11,7 @@
 //! What does not live here: which tokens are live (`domain`), who waits for whom (`actors`).
 
 pub mod embedded;
+pub mod ends;
 pub mod error;
 pub mod files;
 pub mod mongo;
@@ -30,6 +31,7 @@ use crate::domain::standing::SessionsOf;
 use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord};
 use crate::domain::token_key::TokenKey;
 use crate::domain::user::UserId;
+use ends::{Ends, EndsMark, EndsPage, SettledRounds};
 use error::StoreError;
 use token_conversion::TokenConversion;
 use users_and_clients::{ClientStore, UserStore};
@@ -91,15 +93,6 @@ impl From<&TokenRecord> for ExpectedRecord {
     }
 }
 
-/// Which remembered ends are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
-    /// All of them.
-    All,
-    /// Those of which the fast copy may not have been told.
-    Unpublished,
-}
-
 /// Token pairs and the memory of their ends.
 #[async_trait]
 pub trait TokenStore: Send + Sync {
@@ -148,23 +141,29 @@ pub trait TokenStore: Send + Sync {
     /// that another write replaced right after may be told as not done.
     async fn write(&self, writes: &[TokenWrite]) -> Result<Vec<bool>, StoreError>;
 
-    /// Remembers ends, before the writes that bring them about. The same end twice is once.
-    async fn remember_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError>;
+    /// Remembers ends, before the writes that bring them about: all of a round at once, and the same
+    /// round twice is once.
+    async fn remember_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError> {
+        self.remember_and_settle(ends, &SettledRounds::new()).await
+    }
 
-    /// The remembered ends of these refresh tokens.
+    /// Remembers ends as [`TokenStore::remember_ends`], and notes at the same time what became of
+    /// earlier ones as [`TokenStore::settle_ends`].
+    async fn remember_and_settle(
+        &self,
+        ends: &[EndedToken],
+        rounds: &SettledRounds,
+    ) -> Result<(), StoreError>;
+
+    /// The remembered ends of these refresh tokens. One that several rounds remember, since all but
+    /// one of them wanted it in vain, is settled if it is in any.
     async fn find_ends(
         &self,
         refresh_tokens: &[TokenKey],
     ) -> Result<Vec<Option<EndedToken>>, StoreError>;
 
-    /// Notes of remembered ends that their callers were `answered`, and that the fast copy was
-    /// told (`published`); each is named by its access token. A note of the second kind alone may
-    /// be lost in a crash.
-    async fn settle_ends(
-        &self,
-        answered: &[TokenKey],
-        published: &[TokenKey],
-    ) -> Result<(), StoreError>;
+    /// Notes what became of remembered ends. A note without `answered` ones may be lost in a crash.
+    async fn settle_ends(&self, rounds: &SettledRounds) -> Result<(), StoreError>;
 
     /// The remembered ends of these families of which the fast copy may not have been told.
     async fn find_unpublished_ends(
@@ -177,16 +176,16 @@ pub trait TokenStore: Send + Sync {
     /// it a read may be behind while the store changes its primary.
     async fn confirm(&self) -> Result<(), StoreError>;
 
-    /// Up to `limit` remembered ends of access tokens that had not expired by `now`, ordered by
-    /// that expiry and the token, those after `after`. An end is remembered before it happens, so
-    /// a live token may be among them.
+    /// Remembered ends of access tokens that had not expired by `now`, of up to `limit` rounds after
+    /// `after`. A store that keeps each end by itself takes each for a round. An end is remembered before
+    /// it happens, so a live token may be among them.
     async fn list_ends(
         &self,
         which: Ends,
         now: OffsetDateTime,
-        after: Option<&EndedToken>,
+        after: Option<&EndsMark>,
         limit: usize,
-    ) -> Result<Vec<EndedToken>, StoreError>;
+    ) -> Result<EndsPage, StoreError>;
 
     /// Up to `limit` records of access tokens that had not expired by `now`, the latest expiry
     /// first, those after `after`.

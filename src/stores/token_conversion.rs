@@ -3,9 +3,10 @@
 
 use async_trait::async_trait;
 
+use super::ends::{EndsMark, EndsPage};
 use super::error::StoreError;
 use crate::domain::token::EndedToken;
-use crate::domain::token_key::{TokenKey, TokenStorage};
+use crate::domain::token_key::TokenStorage;
 
 /// How the tokens of a store are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +29,14 @@ pub trait TokenConversion: Send + Sync {
     /// Notes that all tokens in it are kept so.
     async fn note_storage(&self, storage: TokenStorage) -> Result<(), StoreError>;
 
-    /// Up to `limit` remembered ends, whether or not their tokens would have expired, by the text of
-    /// their access token, those after `after`.
+    /// Remembered ends, whether or not their tokens would have expired, of up to `limit` rounds after
+    /// `after`, as [`super::TokenStore::list_ends`] counts them.
     async fn list_all_ends(
         &self,
-        after: Option<&TokenKey>,
+        after: Option<&EndsMark>,
         limit: usize,
-    ) -> Result<Vec<EndedToken>, StoreError>;
+    ) -> Result<EndsPage, StoreError>;
 
-    /// Forgets the ends of these access tokens.
-    async fn forget_ends(&self, access_tokens: &[TokenKey]) -> Result<(), StoreError>;
+    /// Forgets ends, and with them all else of their rounds.
+    async fn forget_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError>;
 }

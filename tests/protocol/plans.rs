@@ -25,6 +25,8 @@ use crate::support::stores::stores;
 const PAIRS: usize = 1_100;
 /// Remembered ends beside those that are asked for: more than a page of them.
 const ENDS: usize = 1_100;
+/// Ends that a server left behind which died: more than a page of them.
+const LEFT: usize = 1_010;
 /// Users and clients beside those that are asked for: several pages.
 const OTHERS: usize = 60;
 /// What a query may read that it does not give: one document at the edge of a range.
@@ -54,11 +56,11 @@ const ASKED: [(&str, &str); 26] = [
     ("tokens", "_id"),
     ("tokens", "_id access_token refresh_token"),
     ("ended_tokens", "_id"),
-    ("ended_tokens", "refresh_token"),
-    ("ended_tokens", "expires"),
-    ("ended_tokens", "expires|expires _id"),
-    ("ended_tokens", "expires unpublished"),
-    ("ended_tokens", "expires|expires _id unpublished"),
+    ("ended_tokens", "ends.refresh_token"),
+    ("ended_tokens", "expires _id"),
+    ("ended_tokens", "expires|expires _id _id"),
+    ("ended_tokens", "expires _id unpublished"),
+    ("ended_tokens", "expires|expires _id _id unpublished"),
     ("attempts", "_id"),
     ("attempts", "_id ends_at"),
     ("secrets", "_id"),
@@ -73,7 +75,7 @@ const ASKED_AT_AN_END: [(&str, &str); 9] = [
     ("tokens", "user_id _id"),
     ("tokens", "client_id _id"),
     ("tokens", "_id"),
-    ("ended_tokens", "expires unpublished"),
+    ("ended_tokens", "expires _id unpublished"),
     ("clients", "client_id"),
 ];
 
@@ -86,7 +88,7 @@ async fn each_query_of_each_request_is_an_index_look_up() {
         ("SENTINEL_THROTTLE_NETWORK", "100"),
     ])
     .await;
-    let unpublished = fill(&app).await;
+    let left = fill(&app).await;
     let database = profiled(&app).await;
     use_tokens(&app).await;
     use_console(&app).await;
@@ -98,11 +100,7 @@ async fn each_query_of_each_request_is_an_index_look_up() {
         .await
         .unwrap();
     // Left behind by a server that died before it could tell Redis.
-    app.truth
-        .tokens
-        .remember_ends(&[unpublished])
-        .await
-        .unwrap();
+    app.truth.tokens.remember_ends(&left).await.unwrap();
     // Looked for first is what live tokens must be there for.
     queries_until_all_is_asked(&database, &ASKED).await;
     end_sessions(&app).await;
@@ -124,8 +122,8 @@ async fn profiled(app: &TestApp) -> Database {
 }
 
 /// Fills the collections, so that a query which reads too much is told from one that does not. Gives
-/// an end of which Redis was not told.
-async fn fill(app: &TestApp) -> EndedToken {
+/// ends of which Redis was not told.
+async fn fill(app: &TestApp) -> Vec<EndedToken> {
     let mut sessions = Vec::new();
     let mut clients = Vec::new();
     for _ in 0..OTHERS {
@@ -147,15 +145,15 @@ async fn fill(app: &TestApp) -> EndedToken {
     let (live, ended) = records.split_at(PAIRS);
     let inserts: Vec<_> = live.iter().cloned().map(TokenWrite::Insert).collect();
     app.truth.tokens.write(&inserts).await.unwrap();
-    let ended = ended.iter().take(ENDS + 1);
-    let mut ends: Vec<EndedToken> = ended.map(|record| record.end(now)).collect();
-    let unpublished = ends.pop().unwrap();
-    assert_eq!(ends.len(), ENDS);
+    let ended = ended.iter().take(ENDS + LEFT);
+    let mut ends: Vec<EndedToken> = ended.map(|record| record.end(now, record.id)).collect();
+    let left = ends.split_off(ENDS);
+    assert_eq!(left.len(), LEFT);
     for end in &mut ends {
         (end.is_answered, end.is_published) = (true, true);
     }
     app.truth.tokens.remember_ends(&ends).await.unwrap();
-    unpublished
+    left
 }
 
 fn record(

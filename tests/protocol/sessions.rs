@@ -39,6 +39,7 @@ async fn a_client_of_many_sessions_has_one_for_each_login_and_each_is_its_own_fa
         assert_eq!(app.verify(&tokens.access).await.status, 204);
     }
     let spent = refresh_of(&app, &id, &phone.refresh).await.tokens();
+    app.answers_are_noted().await;
     app.clock.advance(time::Duration::seconds(11));
     let reused = refresh_of(&app, &id, &phone.refresh).await;
     assert_eq!(reused.error(), "invalid_grant");

@@ -3,7 +3,6 @@
 
 use redis::AsyncCommands;
 use time::Duration;
-use warp_sentinel::stores::Ends;
 
 use crate::support::app::{TestApp, Tokens, spawn_app, spawn_app_with};
 
@@ -106,7 +105,7 @@ async fn a_refresh_token_spent_over_ten_seconds_ago_ends_its_family() {
     let app = spawn_app().await;
     let first = app.login().await;
     let second = app.refresh(&first.refresh).await.tokens();
-    is_noted(&app).await;
+    app.answers_are_noted().await;
     app.clock.advance(Duration::seconds(10));
     assert_eq!(app.refresh(&first.refresh).await.error(), "invalid_grant");
     assert_eq!(app.verify(&second.access).await.status, 401);
@@ -120,7 +119,7 @@ async fn reuse_ends_only_its_own_family() {
     let other = app.login_as("other", "pass word 2").await.tokens();
     let first = app.login().await;
     app.refresh(&first.refresh).await.tokens();
-    is_noted(&app).await;
+    app.answers_are_noted().await;
     app.clock.advance(Duration::seconds(11));
     assert_eq!(app.refresh(&first.refresh).await.status, 400);
     assert_eq!(app.verify(&other.access).await.status, 204);
@@ -302,23 +301,6 @@ async fn a_hash_with_fewer_rounds_is_made_anew_at_login() {
         "the rounds are not those of the setting"
     );
     app.login().await;
-}
-
-/// Waits until the truth has noted that the spent refresh tokens were answered: nobody waits for it,
-/// and here the clock is moved on right after the answer.
-async fn is_noted(app: &TestApp) {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
-    loop {
-        let ends = app
-            .truth
-            .tokens
-            .list_ends(Ends::All, app.clock.now(), None, 99);
-        if ends.await.unwrap().iter().all(|end| end.is_answered) {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "it is never noted");
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
 }
 
 async fn assert_ended_everywhere(app: &TestApp, sibling: &TestApp, ended: &Tokens) {

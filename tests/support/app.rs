@@ -2,6 +2,7 @@
 //! of its own and a clock that the test moves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, StatusCode};
@@ -19,6 +20,7 @@ use warp_sentinel::domain::user::{HashOrigin, NewUser, PasswordHash, User};
 use warp_sentinel::sentinel::error::RunError;
 use warp_sentinel::settings::sources::{ConfigSource, Mode, Sources};
 use warp_sentinel::settings::{ListenAddress, Settings, StoreSettings};
+use warp_sentinel::stores::ends::Ends;
 use warp_sentinel::stores::{Truth, mongo};
 
 use super::stores::stores;
@@ -88,6 +90,21 @@ pub(crate) async fn spawn_app_with(settings: &[(&'static str, &str)]) -> TestApp
 }
 
 impl TestApp {
+    /// Waits until the truth has noted that spent refresh tokens were answered, before the clock is
+    /// moved on: nobody else waits for it.
+    pub(crate) async fn answers_are_noted(&self) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+        loop {
+            let tokens = &self.truth.tokens;
+            let page = tokens.list_ends(Ends::All, self.clock.now(), None, 99);
+            if page.await.unwrap().ends.iter().all(|end| end.is_answered) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "it is never noted");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// A second server on the same stores and clock.
     pub(crate) async fn sibling(&self) -> TestApp {
         let settings = load(&[

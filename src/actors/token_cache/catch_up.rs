@@ -9,13 +9,15 @@ use super::flight::{Flights, in_budget, live};
 use super::shard::range::ShardRange;
 use crate::domain::token::{EndedToken, Grant, TokenRecord};
 use crate::domain::token_key::TokenKey;
-use crate::stores::Ends;
+use crate::stores::ends::{Ends, SettledEnds};
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::RedisConnection;
 use crate::stores::redis::provisional::{Outcome, Put};
 
 /// Ends per round trip when they are carried out.
 pub(super) const ENDS_PAGE: usize = 1_000;
+/// Rounds that they are read from at a time.
+const ROUNDS_PAGE: usize = 250;
 /// Tokens per round trip when they are put back.
 const LIVE_PAGE: usize = 500;
 /// Of the latest tokens, the share that must be in Redis for the earlier ones to be believed
@@ -71,45 +73,43 @@ impl Flights {
         redis: &RedisConnection,
     ) -> Result<Vec<TokenKey>, Failed> {
         let mut deleted = Vec::new();
-        let mut last: Option<EndedToken> = None;
+        let mut after = None;
         loop {
             let page = self
                 .truth
-                .list_ends(which, now, last.as_ref(), ENDS_PAGE)
+                .list_ends(which, now, after.as_ref(), ROUNDS_PAGE)
                 .await
                 .map_err(Failed::Truth)?;
-            let own: Vec<&EndedToken> = page
-                .iter()
-                .filter(|end| range.has(&end.access_token))
-                .collect();
-            deleted.extend(self.carry_out_page(redis, &own).await?);
-            // A short page is no sign of the end: what cannot be read is left out of it.
-            let Some(end) = page.into_iter().last() else {
+            let mut own = page.ends;
+            own.retain(|end| range.has(&end.access_token));
+            for some in own.chunks(ENDS_PAGE) {
+                deleted.extend(self.carry_out_page(redis, some).await?);
+            }
+            after = page.next;
+            if after.is_none() {
                 return Ok(deleted);
-            };
-            last = Some(end);
+            }
         }
     }
 
     async fn carry_out_page(
         &self,
         redis: &RedisConnection,
-        ends: &[&EndedToken],
+        ends: &[EndedToken],
     ) -> Result<Vec<TokenKey>, Failed> {
         let token = |end: &&EndedToken| end.access_token.clone();
         // What was published has happened; of the others the truth knows.
-        let (told, untold): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.is_published);
-        let untold: Vec<TokenKey> = untold.iter().map(token).collect();
-        let present = self.truth.find_present(&untold).await;
+        let (told, mut untold): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.is_published);
+        let asked: Vec<TokenKey> = untold.iter().map(token).collect();
+        let present = self.truth.find_present(&asked).await;
         let present = present.map_err(Failed::Truth)?;
-        let happened = untold.into_iter().filter(|token| !present.contains(token));
-        let happened: Vec<TokenKey> = happened.collect();
-        let mut ended: Vec<TokenKey> = told.iter().map(token).collect();
-        ended.extend(happened.iter().cloned());
+        untold.retain(|end| !present.contains(&end.access_token));
+        let ended: Vec<TokenKey> = told.iter().chain(&untold).map(token).collect();
         redis.delete(&ended).await.map_err(Failed::Redis)?;
-        if !happened.is_empty() {
+        if !untold.is_empty() {
             // If it fails, the same is done again in a moment.
-            let _done_again = self.truth.settle_ends(&[], &happened).await;
+            let settled = SettledEnds::published(untold);
+            let _done_again = self.truth.settle_ends(&settled).await;
         }
         Ok(ended)
     }

@@ -17,13 +17,14 @@ use crate::actors::handle::Call;
 use crate::clock::Clock;
 use crate::domain::token::Grant;
 use crate::domain::token_key::TokenKey;
+use crate::stores::TokenStore;
+use crate::stores::ends::Ends;
 use crate::stores::error::StoreError;
 use crate::stores::redis::connection::{Publication, RedisConnection};
 use crate::stores::redis::continuity::Continuity;
 use crate::stores::redis::endpoints::{CacheEvent, RedisDeadlines, RedisEndpoint};
 use crate::stores::redis::identity::ConnectionId;
 use crate::stores::redis::provisional::Put;
-use crate::stores::{Ends, TokenStore};
 
 /// How long Redis has for a look-up before the truth is asked.
 const REDIS_BUDGET: Duration = Duration::from_millis(100);

@@ -78,6 +78,7 @@ impl State {
             return;
         };
         let (flight, truth) = (self.flight.clone(), self.flight.truth.clone());
+        let notes = self.flight.notes.clone();
         let (settlement, settled) = oneshot::channel();
         let round = async move {
             let _nobody_waits_after_a_panic = settlement.send(flight.run(jobs).await);
@@ -87,7 +88,7 @@ impl State {
         // note has just been written by the same store.
         let note = async move {
             if let Ok(settlement) = settled.await {
-                settlement.note(&truth).await;
+                notes.note(settlement, &truth).await;
             }
         };
         launch(myself, note, TokenIssuerMessage::Settled);

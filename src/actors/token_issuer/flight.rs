@@ -13,10 +13,11 @@ use super::IssueError;
 use super::found::Found;
 use super::job::{Job, unfinished};
 use super::plan::{Decider, Plan};
-use super::settlement::Settlement;
+use super::rounds::Rounds;
+use super::settlement::{Notes, Settlement};
 use crate::actors::token_cache::TokenCache;
 use crate::clock::Clock;
-use crate::domain::token::EndedToken;
+use crate::domain::token::{EndedToken, TokenRecord};
 use crate::domain::token_key::TokenKey;
 use crate::stores::error::StoreError;
 use crate::stores::{TokenWrite, Truth};
@@ -32,6 +33,7 @@ pub(super) struct Flight {
     pub(super) truth: Truth,
     pub(super) caches: TokenCache,
     pub(super) clock: Clock,
+    pub(super) notes: Notes,
 }
 
 /// What a round has come to so far.
@@ -87,17 +89,21 @@ impl Flight {
                 return Vec::new();
             }
         };
+        let now = self.clock.now();
         let decider = Decider {
-            now: self.clock.now(),
+            now,
             storage: self.caches.storage(),
         };
         let is_confirmed = progress.is_confirmed;
-        let plans = jobs.into_iter().map(|job| decider.plan(job, &found));
+        let mut rounds = Rounds::new(now);
+        let plans = jobs
+            .into_iter()
+            .map(|job| decider.plan(job, &found, &mut rounds));
         let (doubtful, certain): (Vec<_>, Vec<_>) =
             plans.partition(|plan| !is_confirmed && plan.step.rests_on_absence());
         let doubtful = doubtful.into_iter().map(|plan| plan.job).collect();
         let (lost, confirmed) = future::join(
-            self.carry_out(certain, decider.now, &mut progress.settlement),
+            self.carry_out(certain, now, &mut progress.settlement),
             self.confirm(doubtful),
         )
         .await;
@@ -136,7 +142,7 @@ impl Flight {
         now: OffsetDateTime,
         settlement: &mut Settlement,
     ) -> Vec<Job> {
-        let done = match self.write(&plans, now).await {
+        let done = match self.write(&plans, now, settlement).await {
             Ok(done) => done,
             Err(error) => {
                 self.forget_ended(&plans).await;
@@ -164,16 +170,24 @@ impl Flight {
         &self,
         plans: &[Plan],
         now: OffsetDateTime,
+        settlement: &mut Settlement,
     ) -> Result<Vec<bool>, StoreError> {
-        let ends: Vec<EndedToken> = plans
-            .iter()
-            .flat_map(|plan| plan.step.ended())
-            .map(|record| record.end(now))
-            .collect();
+        let end = |plan: &Plan| {
+            let end = |record: &TokenRecord| record.end(now, plan.round);
+            plan.step.ended().into_iter().map(end).collect::<Vec<_>>()
+        };
+        let ends: Vec<EndedToken> = plans.iter().flat_map(end).collect();
+        settlement.expect(&ends);
         let writes: Vec<Vec<TokenWrite>> = plans.iter().map(|plan| plan.step.writes()).collect();
         let flat: Vec<TokenWrite> = writes.iter().flatten().cloned().collect();
         if !ends.is_empty() {
-            self.truth.tokens.remember_ends(&ends).await?;
+            let notes = self.notes.take();
+            let remembered = self.truth.tokens.remember_and_settle(&ends, &notes).await;
+            // Should it be they that cannot be written, they are in nobody's way from now on.
+            if remembered.is_err() {
+                self.notes.put_back(notes);
+            }
+            remembered?;
         }
         if flat.is_empty() {
             return Ok(vec![true; plans.len()]);

@@ -14,6 +14,7 @@ mod job;
 mod password_grant;
 mod plan;
 mod publish;
+mod rounds;
 mod sessions;
 mod settlement;
 mod standing;
@@ -40,6 +41,7 @@ use error::IssueError;
 use flight::Flight;
 use job::{Job, Revoke, Rotate};
 use request::{ClientCredentials, IssuedTokens, RefreshGrant, TokenPolicy, TokenRequest};
+use settlement::Notes;
 
 /// The longest a caller waits for a write.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -78,6 +80,7 @@ impl TokenIssuer {
             truth,
             caches,
             clock,
+            notes: Notes::default(),
         };
         let child = Child::new(
             "token_issuer",

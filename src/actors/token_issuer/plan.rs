@@ -5,13 +5,14 @@ use time::OffsetDateTime;
 use super::found::Found;
 use super::job::{Issue, Job, Revoke, Rotate};
 use super::request::RefreshGrant;
+use super::rounds::Rounds;
 use super::step::{Basis, Step};
 use crate::crypto::{random, sealed_pair, token_keys};
 use crate::domain::client::ClientId;
 use crate::domain::error::GrantError;
 use crate::domain::grant::refresh_token::{self, Decision, RefreshTokenRequest};
 use crate::domain::scope::Scope;
-use crate::domain::token::{FamilyId, RotatedFrom, TokenRecord, TokenValue};
+use crate::domain::token::{FamilyId, RotatedFrom, RoundId, TokenRecord, TokenValue};
 use crate::domain::token_key::{TokenKey, TokenStorage};
 use crate::domain::token_pair::TokenPair;
 
@@ -19,6 +20,8 @@ use crate::domain::token_pair::TokenPair;
 pub(super) struct Plan {
     pub(super) job: Job,
     pub(super) step: Step,
+    /// With what its ends are remembered.
+    pub(super) round: RoundId,
 }
 
 /// Decides at one instant.
@@ -29,8 +32,8 @@ pub(super) struct Decider {
 }
 
 impl Decider {
-    /// The plan for a job.
-    pub(super) fn plan(&self, job: Job, found: &Found) -> Plan {
+    /// The plan for a job, whose ends go with others of the same attempt.
+    pub(super) fn plan(&self, job: Job, found: &Found, rounds: &mut Rounds) -> Plan {
         let step = match &job {
             Job::Issue(call) => {
                 let decided = self.issue(&call.request, found);
@@ -44,7 +47,8 @@ impl Decider {
             Job::Revoke(call) => revoke(&call.request, found).unwrap_or_else(Step::Refuse),
             Job::EndFamilies(call) => end_families(&call.request, found),
         };
-        Plan { job, step }
+        let round = rounds.of(&step.ended());
+        Plan { job, step, round }
     }
 
     fn issue(&self, issue: &Issue, found: &Found) -> Result<Step, GrantError> {

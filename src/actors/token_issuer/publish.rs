@@ -9,6 +9,7 @@ use super::flight::{Flight, answer_all};
 use super::job::{Outcome, unfinished};
 use super::plan::Plan;
 use super::request::IssuedTokens;
+use super::rounds::Rounds;
 use super::settlement::{Settlement, Unsettled};
 use super::standing::Verdict;
 use super::step::Step;
@@ -48,10 +49,16 @@ impl Flight {
         now: OffsetDateTime,
         settlement: &mut Settlement,
     ) {
+        let mut rounds = Rounds::new(now);
         let ended = outdated.into_iter().filter_map(|(plan, refusal)| {
             let record = plan.step.new_record()?.clone();
             let step = Step::take_back(record, refusal);
-            Some(Plan { step, ..plan })
+            let round = rounds.of(&step.ended());
+            Some(Plan {
+                step,
+                round,
+                ..plan
+            })
         });
         let plans: Vec<Plan> = ended.collect();
         tracing::info!(
@@ -59,7 +66,7 @@ impl Flight {
             "tokens are ended that were issued while their user or client was signed out"
         );
         // One that is not there any more was ended or replaced by another round.
-        if let Err(error) = self.write(&plans, now).await {
+        if let Err(error) = self.write(&plans, now, settlement).await {
             self.forget_ended(&plans).await;
             answer_all(plans.into_iter().map(|plan| plan.job), &error.into());
             return;

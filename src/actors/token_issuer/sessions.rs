@@ -15,7 +15,7 @@ use crate::actors::handle::{AskError, within};
 use crate::domain::standing::SessionsOf;
 use crate::domain::token::{EndedToken, FamilyId};
 use crate::domain::token_key::TokenKey;
-use crate::stores::Ends;
+use crate::stores::ends::{Ends, SettledEnds};
 use crate::stores::redis::connection::Publication;
 
 /// The longest it takes to end the tokens of a client or of everyone, of which there may be a hundred
@@ -23,6 +23,8 @@ use crate::stores::redis::connection::Publication;
 const DEADLINE_OF_MANY: Duration = Duration::from_secs(20);
 /// Pairs that one round ends, so that refreshes hardly wait for it.
 const PAGE: usize = 256;
+/// Ends of which Redis is told at a time.
+const ENDS: usize = 1_000;
 
 impl TokenIssuer {
     /// Ends all pairs that are there when it is called: in the truth, in Redis and in the local
@@ -75,28 +77,36 @@ impl TokenIssuer {
         }
         let tokens = &flight.truth.tokens;
         let now = flight.clock.now();
-        let mut after: Option<EndedToken> = None;
+        let mut after = None;
         loop {
             let page = tokens
                 .list_ends(Ends::Unpublished, now, after.as_ref(), PAGE)
                 .await?;
-            let ended: Vec<TokenKey> = page.iter().map(|end| end.access_token.clone()).collect();
-            let Some(last) = page.into_iter().last() else {
-                return Ok(());
-            };
-            // An end is remembered before it happens; who is about to do it tells Redis.
-            let present = tokens.find_present(&ended).await?;
-            let is_gone = |token: &TokenKey| !present.contains(token);
-            let gone: Vec<TokenKey> = ended.into_iter().filter(is_gone).collect();
-            let change = Publication {
-                set: Vec::new(),
-                delete: gone.clone(),
-            };
-            for outcome in flight.caches.publish(vec![change]).await {
-                outcome?;
+            for some in page.ends.chunks(ENDS) {
+                self.publish_page(some).await?;
             }
-            tokens.settle_ends(&[], &gone).await?;
-            after = Some(last);
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
         }
+    }
+
+    async fn publish_page(&self, ends: &[EndedToken]) -> Result<(), IssueError> {
+        let tokens = &self.flight.truth.tokens;
+        let token = |end: &&EndedToken| end.access_token.clone();
+        let mut gone: Vec<&EndedToken> = ends.iter().collect();
+        let ended: Vec<TokenKey> = gone.iter().map(token).collect();
+        // An end is remembered before it happens; who is about to do it tells Redis.
+        let present = tokens.find_present(&ended).await?;
+        gone.retain(|end| !present.contains(&end.access_token));
+        let change = Publication {
+            set: Vec::new(),
+            delete: gone.iter().map(token).collect(),
+        };
+        for outcome in self.flight.caches.publish(vec![change]).await {
+            outcome?;
+        }
+        Ok(tokens.settle_ends(&SettledEnds::published(gone)).await?)
     }
 }

@@ -2,67 +2,129 @@
 //! copy was told. Noted in the truth when the round is over, so that nobody waits for it.
 //!
 //! An end is noted as answered only once its answer was handed over: a client that was told nothing
-//! may come again for an hour. If the note is lost in a crash, so may one that was told.
+//! may come again for an hour. If the note is lost in a crash, so may one that was told. An end of which
+//! the fast copy was told by another round than its own is found later, and it is told again.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::plan::Plan;
-use super::step::Step;
+use crate::domain::token::{EndedToken, RoundId, TokenRecord};
 use crate::domain::token_key::TokenKey;
 use crate::stores::Truth;
+use crate::stores::ends::SettledRounds;
 use crate::telemetry::chain::Chain;
 
 /// How often it is tried to note it.
 const ATTEMPTS: usize = 2;
+/// For how long the next round may come.
+const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Ends whose marks may go, by their access tokens.
+/// Ends whose marks may go.
 #[derive(Default)]
 pub(super) struct Settlement {
-    answered: Vec<TokenKey>,
-    published: Vec<TokenKey>,
+    rounds: SettledRounds,
 }
 
 /// The ends of one plan, until its caller is answered.
 pub(super) struct Unsettled {
+    round: RoundId,
     ended: Vec<TokenKey>,
     is_published: bool,
-    is_repeat: bool,
 }
 
 impl Unsettled {
     pub(super) fn of(plan: &Plan, is_published: bool) -> Self {
+        let token = |record: &TokenRecord| record.access_token.clone();
         Self {
-            ended: plan.step.settled(),
+            round: plan.round,
+            ended: plan.step.ended().into_iter().map(token).collect(),
             is_published,
-            is_repeat: matches!(plan.step, Step::Repeat(_)),
         }
     }
 }
 
 impl Settlement {
-    /// Adds the ends of a plan whose job was answered, and whether somebody took the answer.
-    pub(super) fn add(&mut self, own: Unsettled, is_taken: bool) {
-        if own.is_published {
-            self.published.extend(own.ended.iter().cloned());
-        }
-        // The client may come once more for a pair that it did not get.
-        if is_taken && !own.is_repeat {
-            self.answered.extend(own.ended);
+    /// Notes that ends are about to be remembered.
+    pub(super) fn expect(&mut self, ends: &[EndedToken]) {
+        for end in ends {
+            let round = self.rounds.entry(end.round).or_default();
+            *round.remembered.get_or_insert(0) += 1;
         }
     }
 
-    /// Takes the marks off in the truth, in one write.
-    pub(super) async fn note(&self, truth: &Truth) {
-        if self.answered.is_empty() && self.published.is_empty() {
+    /// Adds the ends of a plan whose job was answered, and whether somebody took the answer.
+    pub(super) fn add(&mut self, own: Unsettled, is_taken: bool) {
+        let Some(round) = self.rounds.get_mut(&own.round) else {
+            return;
+        };
+        if own.is_published {
+            round.published.extend(own.ended.iter().cloned());
+        }
+        if is_taken {
+            round.answered.extend(own.ended);
+        }
+    }
+}
+
+/// What is to be noted in the truth: by the next round along with its own ends, or by itself where none
+/// comes.
+#[derive(Clone, Default)]
+pub(super) struct Notes(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    /// What may go along with a round.
+    fresh: SettledRounds,
+    /// What a round that failed had taken along: it goes by itself, in case it is the reason.
+    returned: SettledRounds,
+}
+
+impl Notes {
+    /// Has it noted what became of the ends of a round, and what was put back meanwhile.
+    pub(super) async fn note(&self, settlement: Settlement, truth: &Truth) {
+        let mut rounds = settlement.rounds;
+        rounds.retain(|_, ends| !(ends.answered.is_empty() && ends.published.is_empty()));
+        self.waiting().fresh.extend(rounds);
+        if self.waiting().is_empty() {
+            return;
+        }
+        tokio::time::sleep(PATIENCE).await;
+        let rounds = self.waiting().take_all();
+        if rounds.is_empty() {
             return;
         }
         for _ in 0..ATTEMPTS {
-            let noted = truth
-                .tokens
-                .settle_ends(&self.answered, &self.published)
-                .await;
-            match noted {
+            match truth.tokens.settle_ends(&rounds).await {
                 Ok(()) => return,
                 Err(error) => tracing::debug!(error = %Chain(&error), "ends stay marked"),
             }
         }
+    }
+
+    /// What may go along with a round. Whoever takes it notes it, or puts it back.
+    pub(super) fn take(&self) -> SettledRounds {
+        std::mem::take(&mut self.waiting().fresh)
+    }
+
+    /// Leaves to whoever notes next what could not be noted.
+    pub(super) fn put_back(&self, rounds: SettledRounds) {
+        self.waiting().returned.extend(rounds);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.fresh.is_empty() && self.returned.is_empty()
+    }
+
+    fn take_all(&mut self) -> SettledRounds {
+        let mut all = std::mem::take(&mut self.fresh);
+        all.extend(std::mem::take(&mut self.returned));
+        all
     }
 }

@@ -173,20 +173,6 @@ impl Step {
             }
         }
     }
-
-    /// The ends of which it is to be noted that they were published and answered.
-    pub(super) fn settled(&self) -> Vec<TokenKey> {
-        match self {
-            // What its predecessor had replaced was noted with that, or will be found.
-            Self::Put(put) => {
-                let replaced = put.replaced.iter();
-                replaced.map(|record| record.access_token.clone()).collect()
-            }
-            Self::Refuse(_) | Self::Tell(_) | Self::Repeat(_) | Self::End { .. } => {
-                self.publication().delete
-            }
-        }
-    }
 }
 
 // A record that ends takes its predecessor along: the server that replaced that one may have died

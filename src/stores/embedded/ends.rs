@@ -1,5 +1,7 @@
 //! The memory of ended tokens with its indexes, as one write transaction sees it.
 
+use std::sync::Arc;
+
 use redb::{MultimapTable, ReadableTable, Table, WriteTransaction};
 use time::OffsetDateTime;
 
@@ -8,6 +10,7 @@ use super::records::{encode, millis};
 use super::tables::{ENDED, ENDED_EXPIRIES, ENDED_REFRESH_TOKENS, FORGET_ORDER, Millis, Row};
 use crate::domain::token::EndedToken;
 use crate::domain::token_key::TokenKey;
+use crate::stores::ends::{EndsMark, EndsPage, SettledEnds, SettledRounds};
 use crate::stores::error::StoreError;
 
 /// Memories that one batch forgets at most, so that it stays short.
@@ -19,6 +22,24 @@ pub(super) struct EndTables<'t> {
     by_refresh_token: MultimapTable<'t, &'static str, &'static str>,
     by_expiry: Table<'t, (Millis, &'static str), ()>,
     by_forget_at: Table<'t, (Millis, &'static str), ()>,
+}
+
+/// Ends whose marks may go, of whatever rounds, by their access tokens.
+pub(super) struct Settled {
+    pub(super) answered: Arc<[TokenKey]>,
+    published: Arc<[TokenKey]>,
+}
+
+impl Settled {
+    pub(super) fn of(rounds: &SettledRounds) -> Self {
+        let all = |noted: fn(&SettledEnds) -> &Vec<TokenKey>| {
+            rounds.values().flat_map(noted).cloned().collect()
+        };
+        Self {
+            answered: all(|ends| &ends.answered),
+            published: all(|ends| &ends.published),
+        }
+    }
 }
 
 impl<'t> EndTables<'t> {
@@ -51,8 +72,19 @@ impl<'t> EndTables<'t> {
         Ok(())
     }
 
-    /// Changes the marks of an end, if it is remembered.
-    pub(super) fn mark(
+    /// Notes what became of ends.
+    pub(super) fn settle(&mut self, settled: &Settled) -> Result<(), StoreError> {
+        for token in &*settled.answered {
+            self.mark(token, |row| row.is_unanswered = false)?;
+        }
+        for token in &*settled.published {
+            self.mark(token, |row| row.is_unpublished = false)?;
+        }
+        Ok(())
+    }
+
+    // Changes the marks of an end, if it is remembered.
+    fn mark(
         &mut self,
         token: &TokenKey,
         change: impl FnOnce(&mut EndedRow),
@@ -98,4 +130,14 @@ impl<'t> EndTables<'t> {
         self.by_forget_at.remove((row.forget_at, access_token))?;
         Ok(())
     }
+}
+
+/// A page of ends, of which as many were read as there are, but no more than `limit`.
+pub(super) fn page_of(ends: Vec<EndedToken>, limit: usize) -> EndsPage {
+    let last = ends.last().filter(|_| ends.len() >= limit);
+    let next = last.map(|end| EndsMark {
+        expires_at: end.access_expires_at,
+        name: end.access_token.expose().to_owned(),
+    });
+    EndsPage { ends, next }
 }

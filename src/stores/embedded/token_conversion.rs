@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use redb::{Durability, TableError};
 
 use crate::domain::token::EndedToken;
-use crate::domain::token_key::{TokenKey, TokenStorage};
+use crate::domain::token_key::TokenStorage;
+use crate::stores::ends::{EndsMark, EndsPage};
 use crate::stores::error::StoreError;
 use crate::stores::token_conversion::{KeptTokens, TokenConversion};
 
 use super::EmbeddedStore;
-use super::ends::EndTables;
+use super::ends::{EndTables, page_of};
 use super::records::corrupt;
 use super::records::ended::read_end;
 use super::tables::{ENDED, FORMAT, META, PLAIN_FORMAT};
@@ -63,10 +64,10 @@ impl TokenConversion for EmbeddedStore {
 
     async fn list_all_ends(
         &self,
-        after: Option<&TokenKey>,
+        after: Option<&EndsMark>,
         limit: usize,
-    ) -> Result<Vec<EndedToken>, StoreError> {
-        let last = after.map(|key| key.expose().to_owned());
+    ) -> Result<EndsPage, StoreError> {
+        let last = after.map(|mark| mark.name.clone());
         self.scan(move |transaction| {
             let ends = transaction.open_table(ENDED)?;
             let after = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -75,18 +76,17 @@ impl TokenConversion for EmbeddedStore {
                 let (access_token, row) = entry?;
                 found.push(read_end(access_token.value(), row.value())?);
             }
-            Ok(found)
+            Ok(page_of(found, limit))
         })
         .await
     }
 
-    async fn forget_ends(&self, access_tokens: &[TokenKey]) -> Result<(), StoreError> {
-        let tokens: Arc<[TokenKey]> = access_tokens.into();
+    async fn forget_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError> {
+        let ends: Arc<[EndedToken]> = ends.into();
         self.transact_with(Durability::Immediate, move |transaction| {
             let mut tables = EndTables::open(transaction)?;
-            tokens
-                .iter()
-                .try_for_each(|token| tables.remove(token.expose()))
+            ends.iter()
+                .try_for_each(|end| tables.remove(end.access_token.expose()))
         })
         .await
     }

@@ -8,7 +8,7 @@ use redb::{Durability, ReadableTable};
 use time::OffsetDateTime;
 
 use super::EmbeddedStore;
-use super::ends::EndTables;
+use super::ends::{EndTables, Settled, page_of};
 use super::reader::{Reader, grant_of};
 use super::records::ended::read_end;
 use super::records::{corrupt, millis, read_token};
@@ -23,8 +23,9 @@ use crate::domain::standing::SessionsOf;
 use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord};
 use crate::domain::token_key::TokenKey;
 use crate::domain::user::UserId;
+use crate::stores::ends::{Ends, EndsMark, EndsPage, SettledRounds};
 use crate::stores::error::StoreError;
-use crate::stores::{Ends, TokenStore, TokenWrite};
+use crate::stores::{TokenStore, TokenWrite};
 
 #[async_trait]
 impl TokenStore for EmbeddedStore {
@@ -140,13 +141,19 @@ impl TokenStore for EmbeddedStore {
         .await
     }
 
-    async fn remember_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError> {
+    async fn remember_and_settle(
+        &self,
+        ends: &[EndedToken],
+        rounds: &SettledRounds,
+    ) -> Result<(), StoreError> {
         let ends: Arc<[EndedToken]> = ends.into();
+        let settled = Settled::of(rounds);
         let now = self.now();
         self.transact(move |transaction| {
             let mut tables = EndTables::open(transaction)?;
             tables.forget(now)?;
-            ends.iter().try_for_each(|end| tables.remember(end))
+            ends.iter().try_for_each(|end| tables.remember(end))?;
+            tables.settle(&settled)
         })
         .await
     }
@@ -175,27 +182,16 @@ impl TokenStore for EmbeddedStore {
         .await
     }
 
-    async fn settle_ends(
-        &self,
-        answered: &[TokenKey],
-        published: &[TokenKey],
-    ) -> Result<(), StoreError> {
-        let (answered, published): (Arc<[_]>, Arc<[_]>) = (answered.into(), published.into());
+    async fn settle_ends(&self, rounds: &SettledRounds) -> Result<(), StoreError> {
+        let settled = Settled::of(rounds);
         // That the fast copy was told may come to be forgotten: it is told again.
-        let durability = if answered.is_empty() {
+        let durability = if settled.answered.is_empty() {
             Durability::None
         } else {
             Durability::Immediate
         };
         self.transact_with(durability, move |transaction| {
-            let mut tables = EndTables::open(transaction)?;
-            for token in &*answered {
-                tables.mark(token, |row| row.is_unanswered = false)?;
-            }
-            for token in &*published {
-                tables.mark(token, |row| row.is_unpublished = false)?;
-            }
-            Ok(())
+            EndTables::open(transaction)?.settle(&settled)
         })
         .await
     }
@@ -229,12 +225,11 @@ impl TokenStore for EmbeddedStore {
         &self,
         which: Ends,
         now: OffsetDateTime,
-        after: Option<&EndedToken>,
+        after: Option<&EndsMark>,
         limit: usize,
-    ) -> Result<Vec<EndedToken>, StoreError> {
-        let (start, token) = after.map_or((millis(now) + 1, String::new()), |end| {
-            let token = end.access_token.expose().to_owned();
-            (millis(end.access_expires_at), token)
+    ) -> Result<EndsPage, StoreError> {
+        let (start, token) = after.map_or((millis(now) + 1, String::new()), |mark| {
+            (millis(mark.expires_at), mark.name.clone())
         });
         self.scan(move |transaction| {
             let ends = transaction.open_table(ENDED)?;
@@ -254,7 +249,7 @@ impl TokenStore for EmbeddedStore {
                     found.extend((which == Ends::All || !end.is_published).then_some(end));
                 }
             }
-            Ok(found)
+            Ok(page_of(found, limit))
         })
         .await
     }

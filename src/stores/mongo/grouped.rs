@@ -7,11 +7,11 @@
 //! **A grouped write may be repeated, done or not.** Each is of one of four kinds, and a repeat
 //! of one that was done changes nothing:
 //! - an upsert by `_id` with `$setOnInsert` finds its own document: it matches and inserts nothing;
-//! - an insert is refused by its own document;
 //! - a replacement under the condition that the pair has its old tokens finds the new ones;
-//! - a delete under such a condition finds nothing.
+//! - a delete under such a condition finds nothing;
+//! - a mark that was taken off is not there.
 //!
-//! The first counts as matched, the second as refused, the others as not. Where the count is short, what is in doubt is
+//! The first counts as matched, the others as not, but for the last, of which nobody asks. Where the count is short, what is in doubt is
 //! read back, and what is found is done; a lone delete is told as not done, and its caller decides
 //! anew. And since a majority confirms the repeat, it confirms the write before it as well.
 
@@ -71,17 +71,6 @@ impl MongoStore {
         deletes: Vec<RawDocumentBuf>,
     ) -> Result<GroupedReply, StoreError> {
         self.run_grouped((cstr!("delete"), collection), (cstr!("deletes"), deletes))
-            .await
-    }
-
-    /// Does up to [`MOST_WRITES`] inserts, each whatever becomes of the others.
-    pub(super) async fn insert_grouped(
-        &self,
-        collection: &'static str,
-        documents: Vec<RawDocumentBuf>,
-    ) -> Result<GroupedReply, StoreError> {
-        let documents = (cstr!("documents"), documents);
-        self.run_grouped((cstr!("insert"), collection), documents)
             .await
     }
 

@@ -13,7 +13,7 @@ use mongodb::options::IndexOptions;
 
 use crate::stores::error::OpenError;
 
-use super::documents::ended_token::{is_unpublished, unpublished_in_order};
+use super::documents::ended_round::{is_unpublished, unpublished_in_order};
 use super::{DUPLICATE_KEY, Documents, MongoStore, STORE, error_code};
 
 /// Building an index over an old, large collection takes its time.
@@ -91,7 +91,7 @@ pub(super) async fn create(store: &MongoStore) -> Result<(), OpenError> {
     ];
     create_in(&store.tokens, &TOKENS, of_tokens).await?;
     let of_ends = vec![
-        finding_sparse("refresh_token"),
+        finding_sparse("ends.refresh_token"),
         finding_in_order(&["expires", "_id"]),
         finding_unpublished(),
         expiring("forget_at"),
@@ -193,7 +193,7 @@ fn finding_in_order(fields: &[&str]) -> IndexModel {
         .build()
 }
 
-/// Small, since an end is unpublished for a moment only.
+/// Small, since a round is unpublished for a moment only.
 fn finding_unpublished() -> IndexModel {
     let options = IndexOptions::builder().partial_filter_expression(is_unpublished());
     IndexModel::builder()

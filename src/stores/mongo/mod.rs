@@ -11,6 +11,7 @@ mod attempts;
 mod clients;
 mod connect;
 mod documents;
+mod earlier_ends;
 mod ends;
 mod grouped;
 mod indexes;
@@ -107,6 +108,8 @@ pub async fn open(settings: &MongoSettings, clock: &Clock) -> Result<Truth, Open
         clock: clock.clone(),
     });
     indexes::create(&store).await?;
+    let gathered = earlier_ends::gather(&store).await;
+    gathered.map_err(|error| connect::unusable(settings, &error))?;
     Ok(Truth {
         users: Arc::<MongoStore>::clone(&store) as _,
         clients: Arc::<MongoStore>::clone(&store) as _,

@@ -4,21 +4,19 @@ use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mongodb::bson::{Document, RawDocument, doc, rawdoc};
+use mongodb::bson::{Document, doc};
 use mongodb::options::ReadConcern;
 use mongodb::{Collection, Database};
 
 use crate::domain::token::EndedToken;
-use crate::domain::token_key::{TokenKey, TokenStorage};
+use crate::domain::token_key::TokenStorage;
+use crate::stores::ends::{EndsMark, EndsPage};
 use crate::stores::error::StoreError;
 use crate::stores::token_conversion::{KeptTokens, TokenConversion};
 
-use super::documents::ended_token;
-use super::documents::fields::Fields;
-use super::grouped::MOST_WRITES;
 use super::{
-    DUPLICATE_KEY, MongoStore, Refusal, STORE, WRITE_TIMEOUT, error_code, one_batch, read_all,
-    unavailable, within_deadline,
+    DUPLICATE_KEY, MongoStore, Refusal, STORE, WRITE_TIMEOUT, error_code, unavailable,
+    within_deadline,
 };
 
 /// The `_id` of the note.
@@ -80,40 +78,14 @@ impl TokenConversion for MongoStore {
 
     async fn list_all_ends(
         &self,
-        after: Option<&TokenKey>,
+        after: Option<&EndsMark>,
         limit: usize,
-    ) -> Result<Vec<EndedToken>, StoreError> {
-        let mut last = after.map_or_else(String::new, |key| key.expose().to_owned());
-        loop {
-            let find = self.ended_tokens.find(doc! { "_id": { "$gt": &last } });
-            let find = find.sort(doc! { "_id": 1 }).batch_size(one_batch(limit));
-            let find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
-            let named = |document: &RawDocument| {
-                let id = Fields::of(document).text("_id")?.to_owned();
-                Some((id, ended_token::read(document)))
-            };
-            let page = read_all(find, named).await?;
-            let Some((id, _)) = page.last() else {
-                return Ok(Vec::new());
-            };
-            last.clone_from(id);
-            let ends: Vec<EndedToken> = page.into_iter().filter_map(|(_, end)| end).collect();
-            // What cannot be read is no sign of the end.
-            if !ends.is_empty() {
-                return Ok(ends);
-            }
-        }
+    ) -> Result<EndsPage, StoreError> {
+        self.all_ends_after(after, limit).await
     }
 
-    async fn forget_ends(&self, access_tokens: &[TokenKey]) -> Result<(), StoreError> {
-        for group in access_tokens.chunks(MOST_WRITES) {
-            let deletes = group
-                .iter()
-                .map(|token| rawdoc! { "q": { "_id": token.expose() }, "limit": 1 })
-                .collect();
-            self.delete_grouped("ended_tokens", deletes).await?;
-        }
-        Ok(())
+    async fn forget_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError> {
+        self.forget(ends).await
     }
 }
 

@@ -14,11 +14,12 @@ use crate::domain::standing::SessionsOf;
 use crate::domain::token::{EndedToken, FamilyId, Grant, GrantUser, RecordId, TokenRecord};
 use crate::domain::token_key::TokenKey;
 use crate::domain::user::UserId;
+use crate::stores::ends::{Ends, EndsMark, EndsPage, SettledRounds};
 use crate::stores::error::StoreError;
-use crate::stores::{Ends, TokenStore, TokenWrite};
+use crate::stores::{TokenStore, TokenWrite};
 
 use super::documents::fields::Fields;
-use super::documents::{ended_token, object_id, texts, token, user};
+use super::documents::{object_id, texts, token, user};
 use super::grouped::MOST_WRITES;
 use super::{MongoStore, in_order, one_batch, read_all};
 
@@ -155,13 +156,12 @@ impl TokenStore for MongoStore {
         Ok(is_done)
     }
 
-    async fn remember_ends(&self, ends: &[EndedToken]) -> Result<(), StoreError> {
-        for group in ends.chunks(MOST_WRITES) {
-            let memories = group.iter().map(ended_token::write).collect();
-            // A refusal by the unique `_id` means that the end is remembered.
-            self.insert_grouped("ended_tokens", memories).await?;
-        }
-        Ok(())
+    async fn remember_and_settle(
+        &self,
+        ends: &[EndedToken],
+        rounds: &SettledRounds,
+    ) -> Result<(), StoreError> {
+        self.remember(ends, rounds).await
     }
 
     async fn find_ends(
@@ -171,23 +171,11 @@ impl TokenStore for MongoStore {
         if refresh_tokens.is_empty() {
             return Ok(Vec::new());
         }
-        let any = doc! { "$in": texts(refresh_tokens) };
-        let find = self.ended_tokens.find(doc! { "refresh_token": any });
-        let find = find.batch_size(one_batch(refresh_tokens.len()));
-        let found = read_all(find, |document| {
-            let end = ended_token::read(document)?;
-            Some((end.refresh_token.clone()?, end))
-        });
-        let found = found.await?.into_iter().collect();
-        Ok(in_order(refresh_tokens, &found))
+        self.ends_of(refresh_tokens).await
     }
 
-    async fn settle_ends(
-        &self,
-        answered: &[TokenKey],
-        published: &[TokenKey],
-    ) -> Result<(), StoreError> {
-        self.settle(answered, published).await
+    async fn settle_ends(&self, rounds: &SettledRounds) -> Result<(), StoreError> {
+        self.settle(rounds).await
     }
 
     async fn find_unpublished_ends(
@@ -205,9 +193,9 @@ impl TokenStore for MongoStore {
         &self,
         which: Ends,
         now: OffsetDateTime,
-        after: Option<&EndedToken>,
+        after: Option<&EndsMark>,
         limit: usize,
-    ) -> Result<Vec<EndedToken>, StoreError> {
+    ) -> Result<EndsPage, StoreError> {
         self.ends_after(which, now, after, limit).await
     }
 

@@ -103,7 +103,7 @@ pub(super) fn removal(old: &TokenRecord) -> TokenWrite {
     TokenWrite::Delete { expected }
 }
 
-/// The end of a pair, at an instant.
+/// The end of a pair, at an instant, in a round of its own.
 pub(super) fn end(record: &TokenRecord, ended_at: OffsetDateTime) -> EndedToken {
     EndedToken {
         access_token: record.access_token.clone(),
@@ -113,6 +113,7 @@ pub(super) fn end(record: &TokenRecord, ended_at: OffsetDateTime) -> EndedToken 
         access_expires_at: record.expires_at,
         // Far enough away that no store forgets it during a test, whatever its clock says.
         forget_at: ended_at + Duration::days(10_000),
+        round: record.id,
         is_answered: false,
         is_published: false,
     }

@@ -4,6 +4,8 @@ use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use redis::AsyncCommands;
 
+use warp_sentinel::domain::token_key::TokenKey;
+
 use super::{STORAGE, has_no_trace_of, hash, keys, keys_of};
 use crate::support::app::{TestApp, Tokens, USER, answer, spawn_app, spawn_app_with};
 use crate::support::served::place_of;
@@ -192,6 +194,7 @@ async fn a_change_that_was_broken_off_is_finished_by_the_next_start() {
         let writer = app.sibling_with(&[]).await;
         let late = writer.login_as(user, password).await.tokens();
         writer.stop().await;
+        let mixed = mix(&app).await;
         set_note(&app, note).await;
         app.sentinel.shutdown().await;
         let setting = setting.map(|setting| (STORAGE, setting));
@@ -202,7 +205,28 @@ async fn a_change_that_was_broken_off_is_finished_by_the_next_start() {
             assert_eq!(next.verify(&live.access).await.status, 204, "{note:?}");
         }
         assert_eq!(find_note(&next).await.as_deref(), Some("hashed"));
+        let keys = mixed.map(|token| TokenKey::parse(&token).unwrap());
+        let ends = next.truth.tokens.find_ends(&keys).await.unwrap();
+        assert!(ends.iter().all(Option::is_some), "{note:?}: {ends:?}");
     }
+}
+
+/// Adds an end that is still as it was to the round of one that is hashed, and gives the hashes of the
+/// refresh tokens of both.
+async fn mix(app: &TestApp) -> [String; 2] {
+    let ends = database(app).await.collection::<Document>("ended_tokens");
+    let round = ends.find_one(doc! {}).await.unwrap().unwrap();
+    let mut end = round.get_array("ends").unwrap()[0]
+        .as_document()
+        .unwrap()
+        .clone();
+    let hashed = end.get_str("refresh_token").unwrap().to_owned();
+    let [access, refresh] = ["a", "r"].map(|kind| kind.repeat(30));
+    end.extend(doc! { "access_token": access, "refresh_token": &refresh });
+    let name = doc! { "_id": round.get_object_id("_id").unwrap() };
+    let add = doc! { "$push": { "ends": end } };
+    ends.update_one(name, add).await.unwrap();
+    [hashed, hash(&refresh)]
 }
 
 /// A server that was left running must not take a refresh token that it cannot find for a wrong one:
@@ -288,11 +312,10 @@ async fn a_server_of_the_old_setting_ends_no_login_that_it_finds_half_changed() 
     let new = old.sibling_with(&[(STORAGE, "hashed")]).await;
     // As it was in between.
     let ends = database(&old).await.collection::<Document>("ended_tokens");
-    let of_refresh = doc! { "refresh_token": hash(&spent.refresh) };
-    let mut end = ends.find_one(of_refresh).await.unwrap().unwrap();
-    end.insert("_id", spent.access.as_str());
-    end.insert("refresh_token", spent.refresh.as_str());
-    ends.insert_one(end).await.unwrap();
+    let of_refresh = doc! { "ends.refresh_token": hash(&spent.refresh) };
+    let plain = doc! { "$set": { "ends.$.refresh_token": spent.refresh.as_str() } };
+    let changed = ends.update_one(of_refresh, plain).await.unwrap();
+    assert_eq!(changed.modified_count, 1);
     assert_eq!(old.refresh(&spent.refresh).await.status, 503);
     assert_eq!(new.verify(&present.access).await.status, 204);
     let again = new.refresh(&spent.refresh).await.tokens();

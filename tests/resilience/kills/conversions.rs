@@ -30,6 +30,8 @@ use crate::support::served::{Api, OwnStores, Served};
 
 /// Pairs in the database.
 const PAIRS: usize = 6_000;
+/// Ends of one round.
+const TOGETHER: usize = 100;
 /// Kills of a short run.
 const KILLS: u64 = 8;
 /// Until then a start is killed: later than it needs until it begins.
@@ -114,9 +116,12 @@ async fn fill(truth: &Truth, client: &str) -> Vec<TokenValue> {
     let writes: Vec<TokenWrite> = tokens.iter().map(insert).collect();
     let done = truth.tokens.write(&writes).await.unwrap();
     assert!(done.iter().all(|is_done| *is_done));
-    let end = |_| record(&random::token_value(), client, user.id, now).end(now);
-    let ends: Vec<EndedToken> = (0..PAIRS).map(end).collect();
-    truth.tokens.remember_ends(&ends).await.unwrap();
+    for _ in 0..PAIRS / TOGETHER {
+        let round = random::record_id(now);
+        let end = |_| record(&random::token_value(), client, user.id, now).end(now, round);
+        let ends: Vec<EndedToken> = (0..TOGETHER).map(end).collect();
+        truth.tokens.remember_ends(&ends).await.unwrap();
+    }
     tokens
 }
 
@@ -172,7 +177,10 @@ async fn plain(settings: &[(&'static str, String)]) -> [u64; 2] {
     let client = mongodb::Client::with_uri_str(uri).await.unwrap();
     let database = client.database("oauth");
     let mut counts = [0; 2];
-    let places = [("tokens", "access_token"), ("ended_tokens", "_id")];
+    let places = [
+        ("tokens", "access_token"),
+        ("ended_tokens", "ends.access_token"),
+    ];
     for (count, (collection, field)) in counts.iter_mut().zip(places) {
         let short = doc! { field: { "$regex": "^.{30}$" } };
         let collection = database.collection::<Document>(collection);

@@ -2,6 +2,7 @@
 
 use time::Duration as Span;
 use warp_sentinel::domain::token_key::TokenKey;
+use warp_sentinel::stores::ends::{SettledEnds, SettledRounds};
 
 use super::fail_point::{Fault, Faulty, Which};
 use super::request::Request;
@@ -39,9 +40,14 @@ async fn an_answer_that_was_noted_is_not_forgotten_when_mongod_is_killed() {
         [&pair.access, &pair.refresh].map(|token| TokenKey::parse(token).unwrap());
     let found = tokens.find_by_access_token(std::slice::from_ref(&access));
     let record = found.await.unwrap().remove(0).unwrap();
-    let end = record.end(bench.app.clock.now());
+    let end = record.end(bench.app.clock.now(), record.id);
     tokens.remember_ends(&[end]).await.unwrap();
-    tokens.settle_ends(&[access], &[]).await.unwrap();
+    let settled = SettledEnds {
+        answered: vec![access],
+        ..SettledEnds::default()
+    };
+    let rounds = SettledRounds::from([(record.id, settled)]);
+    tokens.settle_ends(&rounds).await.unwrap();
     bench.mongod.kill();
     bench.mongod.restart().await;
     let killed = Instant::now();

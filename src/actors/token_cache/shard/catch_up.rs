@@ -10,7 +10,7 @@ use super::{State, TokenCacheMessage};
 use crate::actors::batch::{Landed, launch};
 use crate::actors::token_cache::catch_up::{Failed, Restoring};
 use crate::domain::token_key::TokenKey;
-use crate::stores::Ends;
+use crate::stores::ends::Ends;
 use crate::telemetry::chain::Chain;
 
 /// Between two looks for ends that were not carried out: another server may have lost its Redis,

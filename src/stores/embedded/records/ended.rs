@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Millis, decode, instant, millis, token};
-use crate::domain::token::{EndedToken, RecordId};
+use crate::domain::token::{EndedToken, RecordId, RoundId};
 use crate::stores::error::StoreError;
 
+/// Each end is found by its access token, so that of its round nothing is kept.
+const UNTOLD: RoundId = RecordId([0; 12]);
 /// The name of the table in errors.
 const PLACE: &str = "ended";
 
@@ -59,6 +61,7 @@ pub(in super::super) fn read_end(
         ended_at: instant(PLACE, row.ended_at)?,
         access_expires_at: instant(PLACE, row.access_expires_at)?,
         forget_at: instant(PLACE, row.forget_at)?,
+        round: UNTOLD,
         is_answered: !row.is_unanswered,
         is_published: !row.is_unpublished,
     })

@@ -17,8 +17,9 @@ use crate::domain::scope::Scope;
 use crate::domain::token::{EndedToken, RecordId, RotatedFrom, TokenRecord};
 use crate::domain::token_key::TokenKey;
 use crate::domain::user::{HashOrigin, NewUser, PasswordHash, User};
+use crate::stores::ends::{Ends, SettledEnds, SettledRounds};
 use crate::stores::error::InsertError;
-use crate::stores::{Ends, ExpectedRecord, TokenWrite};
+use crate::stores::{ExpectedRecord, TokenWrite};
 
 struct Opened {
     folder: TempDir,
@@ -93,6 +94,7 @@ impl Opened {
             ended_at: self.clock.now(),
             access_expires_at: self.clock.now() + Duration::hours(2),
             forget_at: self.clock.now() + Duration::hours(1),
+            round: RecordId([number; 12]),
             is_answered: false,
             is_published: false,
         }
@@ -454,21 +456,14 @@ async fn the_first_memory_of_an_end_stays() {
     assert_eq!(store.ended_family(3).await, None);
 
     let first = tokens.list_ends(Ends::All, before, None, 1).await.unwrap();
-    assert_eq!(first[0].access_token, token('a', 1));
-    let rest = tokens
-        .list_ends(Ends::All, before, first.last(), 9)
-        .await
-        .unwrap();
+    assert_eq!(first.ends[0].access_token, token('a', 1));
+    let rest = tokens.list_ends(Ends::All, before, first.next.as_ref(), 9);
+    let rest = rest.await.unwrap().ends;
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].access_token, token('a', 2));
     let expired = store.clock.now() + Duration::hours(3);
-    assert!(
-        tokens
-            .list_ends(Ends::All, expired, None, 9)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    let left = tokens.list_ends(Ends::All, expired, None, 9);
+    assert!(left.await.unwrap().ends.is_empty());
 }
 
 #[tokio::test]
@@ -476,7 +471,12 @@ async fn an_answer_that_was_noted_is_in_the_file() {
     let store = Opened::new();
     let tokens = &store.truth.tokens;
     tokens.remember_ends(&[store.end(1, 6)]).await.unwrap();
-    tokens.settle_ends(&[token('a', 1)], &[]).await.unwrap();
+    let answered = SettledEnds {
+        answered: vec![token('a', 1)],
+        ..SettledEnds::default()
+    };
+    let rounds = SettledRounds::from([(RecordId([1; 12]), answered)]);
+    tokens.settle_ends(&rounds).await.unwrap();
     // What a process that is killed now would leave.
     let copy = store.folder.path().join("copy.redb");
     fs::copy(store.path(), &copy).unwrap();
@@ -495,8 +495,8 @@ async fn memories_are_forgotten_by_later_writes() {
     tokens.remember_ends(&[store.end(2, 7)]).await.unwrap();
     assert_eq!(store.ended_family(1).await, None);
     let left = tokens.list_ends(Ends::All, before, None, 9).await.unwrap();
-    assert_eq!(left.len(), 1);
-    assert_eq!(left[0].access_token, token('a', 2));
+    assert_eq!(left.ends.len(), 1);
+    assert_eq!(left.ends[0].access_token, token('a', 2));
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether it has a field, of whatever value.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(in super::super) fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 

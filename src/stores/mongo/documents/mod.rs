@@ -5,7 +5,7 @@
 pub(super) mod change;
 pub(super) mod client;
 pub(super) mod client_secrets;
-pub(super) mod ended_token;
+pub(super) mod ended_round;
 pub(super) mod fields;
 pub(super) mod token;
 pub(super) mod user;

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod conversion;
+mod ends;
 mod records;
 mod standings;
 mod token_writes;
@@ -43,8 +44,10 @@ macro_rules! keeps_the_contract {
                 tokens::pairs_are_found_by_session_and_family,
                 token_writes::a_pair_survives_with_all_its_fields,
                 tokens::a_grant_needs_its_user_and_client,
-                tokens::the_first_memory_of_an_end_stays,
-                tokens::an_end_is_marked_until_it_is_settled,
+                ends::the_first_memory_of_an_end_stays,
+                ends::an_end_is_marked_until_it_is_settled,
+                ends::what_two_rounds_want_is_settled_by_either,
+                ends::a_round_is_remembered_along_with_what_became_of_an_earlier_one,
                 tokens::live_records_are_listed_from_the_latest_expiry_on,
                 records::a_secret_is_chosen_once,
                 attempts::as_many_attempts_are_counted_as_may_fail,

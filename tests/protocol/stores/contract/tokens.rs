@@ -1,14 +1,14 @@
-//! Finding token pairs, their grants and their ends.
+//! Finding token pairs and their grants.
 
 use std::collections::HashSet;
 
 use time::Duration;
-use warp_sentinel::clock::Clock;
 use warp_sentinel::domain::client::ClientId;
 use warp_sentinel::domain::token::{RotatedFrom, TokenRecord};
-use warp_sentinel::stores::{Ends, Truth};
+use warp_sentinel::stores::Truth;
+use warp_sentinel::stores::ends::SettledRounds;
 
-use super::super::fixtures::{client, end, id, noon, record, token};
+use super::super::fixtures::{client, id, noon, record, token};
 use super::{insert, insert_user};
 
 pub(super) async fn pairs_are_found_by_their_tokens(truth: &Truth) {
@@ -107,83 +107,6 @@ pub(super) async fn a_grant_needs_its_user_and_client(truth: &Truth) {
     assert_eq!(grants[1..], [None, None, None]);
 }
 
-pub(super) async fn the_first_memory_of_an_end_stays(truth: &Truth) {
-    let now = Clock::default().now();
-    let pairs = [record(0, id(1)), record(10, id(2)), record(20, id(3))];
-    let ends = [
-        end(&pairs[0], now),
-        end(&pairs[1], now + Duration::seconds(1)),
-        end(&pairs[2], now + Duration::seconds(2)),
-    ];
-    truth.tokens.remember_ends(&ends).await.unwrap();
-    let again = end(&pairs[0], now + Duration::hours(1));
-    truth.tokens.remember_ends(&[again]).await.unwrap();
-    // Ordered by expiry and token, page by page.
-    let first = truth
-        .tokens
-        .list_ends(Ends::All, now, None, 2)
-        .await
-        .unwrap();
-    let rest = truth
-        .tokens
-        .list_ends(Ends::All, now, first.last(), 9)
-        .await
-        .unwrap();
-    let listed = first
-        .iter()
-        .chain(&rest)
-        .map(|end| end.access_token.clone());
-    assert_eq!(listed.collect::<Vec<_>>(), [token(0), token(10), token(20)]);
-    assert_eq!(first[0].ended_at, now);
-    let expired = noon() + Duration::hours(1);
-    assert!(
-        truth
-            .tokens
-            .list_ends(Ends::All, expired, None, 9)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    let asked = [token(11), token(10), token(1)];
-    let found = truth.tokens.find_ends(&asked).await.unwrap();
-    let found = found
-        .into_iter()
-        .map(|end| end.map(|end| (end.family, end.access_token)));
-    let found: Vec<_> = found.collect();
-    assert_eq!(
-        found,
-        [Some((id(10), token(10))), None, Some((id(0), token(0)))]
-    );
-}
-
-pub(super) async fn an_end_is_marked_until_it_is_settled(truth: &Truth) {
-    let tokens = &truth.tokens;
-    let now = Clock::default().now();
-    let pairs = [record(0, id(1)), record(10, id(2)), record(20, id(3))];
-    let ends = pairs.each_ref().map(|pair| end(pair, now));
-    tokens.remember_ends(&ends).await.unwrap();
-    let (answered, published) = ([token(0), token(404)], [token(0), token(10)]);
-    tokens.settle_ends(&answered, &published).await.unwrap();
-    let left = tokens.list_ends(Ends::Unpublished, now, None, 9).await;
-    let left: Vec<_> = left.unwrap().into_iter().map(|e| e.access_token).collect();
-    assert_eq!(left, [token(20)]);
-    let of_families = tokens.find_unpublished_ends(&[id(10), id(20)]).await;
-    let left: Vec<_> = of_families
-        .unwrap()
-        .into_iter()
-        .map(|e| e.access_token)
-        .collect();
-    assert_eq!(left, [token(20)]);
-    let found = tokens.find_ends(&[token(1), token(11), token(21)]).await;
-    let marks = found.unwrap().into_iter().flatten();
-    let marks: Vec<_> = marks.map(|e| (e.is_answered, e.is_published)).collect();
-    assert_eq!(marks, [(true, true), (false, true), (false, false)]);
-    // Remembered again, it stays settled.
-    tokens.remember_ends(&ends).await.unwrap();
-    let found = tokens.find_ends(&[token(1)]).await.unwrap();
-    assert!(found[0].as_ref().unwrap().is_answered);
-}
-
 pub(super) async fn live_records_are_listed_from_the_latest_expiry_on(truth: &Truth) {
     for (number, hours) in [(0, 2), (10, 4), (20, 1), (30, 3), (40, 3)] {
         let expires_at = noon() + Duration::hours(hours);
@@ -218,7 +141,11 @@ pub(super) async fn nothing_asked_is_nothing_answered(truth: &Truth) {
     assert!(truth.tokens.write(&[]).await.unwrap().is_empty());
     assert!(truth.tokens.find_present(&[]).await.unwrap().is_empty());
     truth.tokens.remember_ends(&[]).await.unwrap();
-    truth.tokens.settle_ends(&[], &[]).await.unwrap();
+    truth
+        .tokens
+        .settle_ends(&SettledRounds::new())
+        .await
+        .unwrap();
     let unpublished = truth.tokens.find_unpublished_ends(&[]).await;
     assert!(unpublished.unwrap().is_empty());
     truth.tokens.confirm().await.unwrap();

@@ -1,6 +1,7 @@
 //! The MongoDB side of the storage contract: documents exactly as Flask-Sentinel 0.0.7 keeps them.
 
 mod documents;
+mod ends;
 mod indexes;
 mod secrets;
 
