@@ -44,7 +44,7 @@ pub fn hashed_record(record: &TokenRecord, now: OffsetDateTime) -> TokenRecord {
     }
 }
 
-/// An end of what was kept as it is, as it is kept hashed, in a round of its own form.
+/// An end of what was kept as it is, as it is kept hashed, in a round of such.
 pub fn hashed_end(end: &EndedToken, round: RoundId) -> EndedToken {
     EndedToken {
         round,

@@ -128,3 +128,70 @@ impl Waiting {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use time::Duration as Span;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::crypto::random;
+    use crate::domain::token::RecordId;
+    use crate::stores::embedded;
+    use crate::stores::ends::SettledEnds;
+
+    /// A real store that remembers one end, its refresh token, and a note that this was answered.
+    async fn remembered() -> (TempDir, Truth, TokenKey, SettledRounds) {
+        let folder = TempDir::new().unwrap();
+        let clock = Clock::default();
+        let truth = embedded::open(&folder.path().join("sentinel.redb"), &clock).unwrap();
+        let now = clock.now();
+        let [access_token, refresh_token] =
+            [(); 2].map(|()| TokenKey::plain(random::token_value()));
+        let round = random::record_id(now);
+        let end = EndedToken {
+            access_token: access_token.clone(),
+            refresh_token: Some(refresh_token.clone()),
+            family: RecordId([1; 12]),
+            ended_at: now,
+            access_expires_at: now + Span::hours(1),
+            forget_at: now + Span::days(1),
+            round,
+            is_answered: false,
+            is_published: false,
+        };
+        truth.tokens.remember_ends(&[end]).await.unwrap();
+        let settled = SettledEnds {
+            answered: vec![access_token],
+            ..SettledEnds::default()
+        };
+        let rounds = SettledRounds::from([(round, settled)]);
+        (folder, truth, refresh_token, rounds)
+    }
+
+    async fn is_answered(truth: &Truth, refresh_token: TokenKey) -> bool {
+        let found = truth.tokens.find_ends(&[refresh_token]).await.unwrap();
+        found[0].as_ref().unwrap().is_answered
+    }
+
+    #[tokio::test]
+    async fn a_note_that_no_round_takes_along_goes_by_itself() {
+        let (_folder, truth, spent, rounds) = remembered().await;
+        let notes = Notes::default();
+        notes.note(Settlement { rounds }, &truth).await;
+        assert!(is_answered(&truth, spent).await);
+        assert!(notes.take().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_a_failed_round_had_taken_along_is_noted_though_that_has_nothing_to_note() {
+        let (_folder, truth, spent, rounds) = remembered().await;
+        let notes = Notes::default();
+        notes.put_back(rounds);
+        // No round takes it along once more.
+        assert!(notes.take().is_empty());
+        notes.note(Settlement::default(), &truth).await;
+        assert!(is_answered(&truth, spent).await);
+    }
+}
