@@ -1,6 +1,7 @@
 //! A store of a test: a real server on a free port, that can be killed, stopped and started again
 //! on the data it had, and that ends with this process.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
@@ -9,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -127,19 +129,20 @@ impl Server {
     }
 }
 
-/// A port that nobody listens on. It lies below those that the kernel gives to connections (from
-/// 32768 on), as does the one 10,000 above it, which a node of Redis Cluster takes too: none has
-/// it before its server does.
+/// A port that nobody listens on, and that this process has given to no other server: one that
+/// was only told its port listens there later. It lies below those that the kernel gives to
+/// connections (from 32768 on): none has it before its server does.
 pub(crate) fn free_port() -> u16 {
-    const PORTS: RangeInclusive<u16> = 10_000..=22_000;
+    const PORTS: RangeInclusive<u16> = 10_000..=32_000;
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
     let drawn = || {
         let [low, high, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
         u16::from_le_bytes([low, high])
     };
     repeat_with(drawn)
-        .filter(|port| PORTS.contains(port))
-        .find(is_free)
+        .filter(|port| PORTS.contains(port) && is_free(port))
+        .find(|port| GIVEN.lock().unwrap().insert(*port))
         .unwrap()
 }
 
