@@ -5,7 +5,6 @@ mod full_log;
 mod reloads;
 mod session;
 mod stops;
-mod wire;
 
 use std::sync::Arc;
 

@@ -13,13 +13,13 @@ use tokio::time::{Instant, sleep};
 use warp_sentinel::clock::Clock;
 
 use super::place_of;
-use super::wire::{Wire, get};
 use crate::alone::serial;
 use crate::support::app::answer;
 use crate::support::length;
 use crate::support::process::{PATIENCE, PAUSE, Place, Running, https};
 use crate::support::server::free_port;
 use crate::support::tls::{Pair, client_config, make_pair, make_pair_valid, write_pair};
+use crate::wire::{Wire, get};
 
 /// Tasks that do nothing but connect, half of them over HTTP/2.
 const CALLERS: usize = 4;

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::wire::{Body, Lost, Told, Wire, slow, whole};
 use crate::support::app::FORM;
 use crate::support::process::{PATIENCE, PAUSE};
+use crate::wire::{Body, Lost, Told, Wire, slow, whole};
 
 /// How a client sends its forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::session::{Pace, Session, Who};
-use super::wire::Wire;
 use super::{Pairing, place_of};
 use crate::alone::serial;
 use crate::support::app::{AsConsole, CONSOLE, answer};
@@ -17,6 +16,7 @@ use crate::support::length;
 use crate::support::process::{PATIENCE, Place, Running, https};
 use crate::support::server::free_port;
 use crate::support::tls::client_config;
+use crate::wire::Wire;
 
 /// How long the end may take, whatever clients do.
 const END_WITHIN: Duration = Duration::from_secs(10);

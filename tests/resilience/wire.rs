@@ -19,13 +19,13 @@ use tokio::time::sleep;
 use crate::support::tls::connect;
 
 /// A request's body.
-pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// An open connection.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     sender: Sender,
     /// What the server showed in the handshake.
-    pub(super) certificate: CertificateDer<'static>,
+    pub(crate) certificate: CertificateDer<'static>,
     /// Whether the server has said that there is no next request.
     is_last: bool,
     _driver: JoinSet<()>,
@@ -38,7 +38,7 @@ enum Sender {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum Lost {
+pub(crate) enum Lost {
     /// The connection had ended before anything was sent: the request may go another way.
     Unsent,
     /// The request was cut.
@@ -47,14 +47,14 @@ pub(super) enum Lost {
 
 /// A whole answer.
 #[derive(Debug)]
-pub(super) struct Told {
-    pub(super) status: StatusCode,
-    pub(super) body: String,
+pub(crate) struct Told {
+    pub(crate) status: StatusCode,
+    pub(crate) body: String,
 }
 
 impl Wire {
     /// Connects to a port of this machine; speaks the protocol that the configuration offers.
-    pub(super) async fn open(port: u16, config: Arc<ClientConfig>) -> std::io::Result<Self> {
+    pub(crate) async fn open(port: u16, config: Arc<ClientConfig>) -> std::io::Result<Self> {
         let stream = connect(port, config).await?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let shown = stream.get_ref().1.peer_certificates().unwrap();
@@ -82,7 +82,7 @@ impl Wire {
     }
 
     /// Whether a next request may be sent.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         let is_closed = match &self.sender {
             Sender::Http1(sender) => sender.is_closed(),
             Sender::Http2(sender) => sender.is_closed(),
@@ -91,7 +91,7 @@ impl Wire {
     }
 
     /// Sends a request and reads the whole answer.
-    pub(super) async fn send(&mut self, mut request: Request<Body>) -> Result<Told, Lost> {
+    pub(crate) async fn send(&mut self, mut request: Request<Body>) -> Result<Told, Lost> {
         let answer = match &mut self.sender {
             Sender::Http1(sender) => {
                 sender.ready().await.map_err(|_closed| Lost::Unsent)?;
@@ -134,18 +134,18 @@ async fn read(answer: Response<Incoming>) -> Result<Told, Lost> {
 }
 
 /// `GET` of a path.
-pub(super) fn get(path: &str) -> Request<Body> {
+pub(crate) fn get(path: &str) -> Request<Body> {
     let request = Request::get(format!("https://localhost{path}")).header("host", "localhost");
     request.body(whole(String::new())).unwrap()
 }
 
 /// A body that is there at once.
-pub(super) fn whole(text: String) -> Body {
+pub(crate) fn whole(text: String) -> Body {
     Full::new(Bytes::from(text)).boxed_unsync()
 }
 
 /// A body that comes in `pieces`, with this pause before each.
-pub(super) fn slow(text: &str, pieces: usize, pause: Duration) -> Body {
+pub(crate) fn slow(text: &str, pieces: usize, pause: Duration) -> Body {
     let length = text.len().div_ceil(pieces);
     let pieces: Vec<Bytes> = text
         .as_bytes()
