@@ -2,8 +2,8 @@
 
 use warp_sentinel::domain::client::ClientType;
 
-use super::{ELSEWHERE, HERE, check_throttled, login, post, refresh, throttled_app};
-use crate::support::app::{TestApp, USER};
+use super::{ELSEWHERE, HERE, check_throttled, login, post, post_to, refresh, throttled_app};
+use crate::support::app::{Answer, TestApp, USER};
 
 /// CVE-2026-9798: a limit holds whatever the grant.
 #[tokio::test]
@@ -37,12 +37,42 @@ async fn secrets_are_throttled_by_network() {
     assert_eq!(later.status, 200, "{}", later.body);
 }
 
+/// No endpoint that takes a secret is a way around the counts of another.
+#[tokio::test]
+async fn secrets_are_counted_together_wherever_they_are_tried() {
+    let app = throttled_app().await;
+    let (id, secret) = app.add_client(ClientType::Confidential).await;
+    let asked = ["/oauth/introspect", "/oauth/revoke", "/oauth/token"];
+    for path in asked.into_iter().cycle().take(6) {
+        let refused = try_at(&app, path, (&id, "wrong")).await;
+        assert_eq!(refused.status, 401, "{path}: {refused:?}");
+        assert_eq!(refused.error(), "invalid_client", "{path}: {refused:?}");
+    }
+    for path in asked {
+        check_throttled(path, try_at(&app, path, (&id, "wrong")).await);
+        let right = try_at(&app, path, (&id, &secret)).await;
+        assert_eq!(right.status, 200, "{path}: {right:?}");
+    }
+}
+
+async fn try_at(app: &TestApp, path: &str, (id, secret): (&str, &str)) -> Answer {
+    let form = [
+        ("grant_type", "password"),
+        ("client_id", id),
+        ("client_secret", secret),
+        ("username", USER.0),
+        ("password", USER.1),
+        ("token", "sx2Rz0vVFVRQBCFVCTwXINPjSswq1W"),
+    ];
+    post_to(app, path, HERE, &form).await
+}
+
 async fn authenticate(
     app: &TestApp,
     network: &str,
     (id, secret): (&str, &str),
     grant_type: &str,
-) -> crate::support::app::Answer {
+) -> Answer {
     let form = [
         ("grant_type", grant_type),
         ("client_id", id),

@@ -37,10 +37,14 @@ fn from(request: RequestBuilder, network: &str) -> RequestBuilder {
 }
 
 async fn post(app: &TestApp, network: &str, form: &[(&str, &str)]) -> Answer {
+    post_to(app, "/oauth/token", network, form).await
+}
+
+async fn post_to(app: &TestApp, path: &str, network: &str, form: &[(&str, &str)]) -> Answer {
     let body = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(form)
         .finish();
-    let request = app.post("/oauth/token").header("content-type", FORM);
+    let request = app.post(path).header("content-type", FORM);
     answer(from(request, network).body(body)).await
 }
 
