@@ -5,9 +5,9 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::exact_path;
 use super::pages::Pages;
 use super::pages::view::ErrorPage;
+use super::{exact_path, only_read};
 
 /// The codes that the page repeats, and what they mean (RFC 6749 §4.1.2.1).
 const KNOWN: [(&str, &str); 7] = [
@@ -40,11 +40,9 @@ const KNOWN: [(&str, &str); 7] = [
 
 pub(super) fn error_page(path: &str, page: &str, pages: Pages) -> BoxedFilter<(Response,)> {
     let name = page.to_owned();
-    exact_path(path)
-        .and(warp::get().or(warp::head()).unify())
-        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
-        .map(move |query: String| pages.render(&name, &read(&query)))
-        .boxed()
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let page = query.map(move |query: String| pages.render(&name, &read(&query)));
+    only_read(&exact_path(path).boxed(), page)
 }
 
 fn read(query: &str) -> ErrorPage {

@@ -9,8 +9,8 @@ use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::{Reply, Response};
 
-use super::Handles;
 use super::error::no_store;
+use super::{Handles, only_read};
 use crate::actors::token_cache::TokenCache;
 
 /// Whether this server is about to stop: then it is not ready, so that balancers send requests
@@ -44,12 +44,12 @@ struct Stores {
 }
 
 pub(crate) fn health(handles: &Handles) -> BoxedFilter<(Response,)> {
-    let alive = warp::path!("healthz").and(warp::get()).map(|| {
+    let alive = warp::any().map(|| {
         no_store(warp::reply::json(&serde_json::json!({ "status": "alive" })).into_response())
     });
     let (registry, caches) = (handles.registry.clone(), handles.caches.clone());
     let leaving = handles.leaving.clone();
-    let ready = warp::path!("readyz").and(warp::get()).then(move || {
+    let ready = warp::any().then(move || {
         let (registry, caches, leaving) = (registry.clone(), caches.clone(), leaving.clone());
         async move {
             // Not after a look at the stores, which may take its time.
@@ -59,6 +59,8 @@ pub(crate) fn health(handles: &Handles) -> BoxedFilter<(Response,)> {
             readiness(registry.is_reachable().await, &caches)
         }
     });
+    let alive = only_read(&warp::path!("healthz").boxed(), alive);
+    let ready = only_read(&warp::path!("readyz").boxed(), ready);
     alive.or(ready).unify().boxed()
 }
 

@@ -9,7 +9,7 @@ use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use warp::reply::Response;
 
 use super::error::{OAuthError, allow};
-use super::{Surface, exact_path, respond};
+use super::{READ, Surface, exact_path, respond};
 use crate::domain::client::GrantType;
 
 /// Where it is, for an issuer without a path (RFC 8414 §3).
@@ -78,9 +78,7 @@ fn origin(url: &str) -> &str {
 }
 
 fn answer(method: &Method, document: &Bytes) -> Result<Response, OAuthError> {
-    if method != Method::HEAD {
-        allow(method, "GET")?;
-    }
+    allow(method, READ)?;
     let mut response = Response::new(document.clone().into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

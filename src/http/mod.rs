@@ -17,6 +17,7 @@ mod revoke;
 mod token;
 mod verify;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures_util::future::ready;
@@ -31,6 +32,7 @@ use crate::actors::token_cache::TokenCache;
 use crate::actors::token_issuer::TokenIssuer;
 use crate::actors::user_registry::UserRegistry;
 use crate::telemetry;
+use error::recovery::method_not_allowed;
 use health::Leaving;
 use introspect::Introspector;
 use pages::Pages;
@@ -117,13 +119,27 @@ pub fn routes(handles: &Handles, surface: &Surface) -> BoxedFilter<(Response,)> 
     verify.or(others).unify().boxed()
 }
 
+/// The methods of what is only read.
+const READ: &str = "GET, HEAD";
+
 /// Health and metrics, for a listener of their own.
 pub fn operations(handles: &Handles) -> BoxedFilter<(Response,)> {
     let health = health::health(handles);
-    let metrics = warp::path!("metrics")
-        .and(warp::get())
-        .map(|| telemetry::metrics::render().into_response());
+    let metrics = warp::any().map(|| telemetry::metrics::render().into_response());
+    let metrics = only_read(&warp::path!("metrics").boxed(), metrics);
     health.or(metrics).unify().boxed()
+}
+
+/// `GET` and `HEAD` of a path: the server sends the head alone of what answers the latter (RFC 9110
+/// §9.3.2). Another method is 405 with `Allow` (§15.5.6).
+fn only_read(
+    path: &BoxedFilter<()>,
+    answer: impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
+) -> BoxedFilter<(Response,)> {
+    let is_read = warp::get().or(warp::head()).unify();
+    let read = path.clone().and(is_read).and(answer);
+    let refused = path.clone().map(|| method_not_allowed(READ));
+    read.or(refused).unify().boxed()
 }
 
 /// Matches a whole path such as `/oauth/token`. With a closing slash it is another path: a proxy

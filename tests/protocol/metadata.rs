@@ -35,7 +35,7 @@ async fn it_names_the_endpoints_below_the_issuer_and_what_they_can_do() {
     let posted = answer(app.post(PATH)).await;
     assert_eq!(
         (posted.status.as_u16(), posted.header("allow")),
-        (405, "GET")
+        (405, "GET, HEAD")
     );
     let head = answer(app.http.head(format!("{}{PATH}", app.url))).await;
     assert_eq!(head.status, 200);

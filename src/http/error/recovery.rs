@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use warp::http::StatusCode;
-use warp::http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use warp::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use warp::reject::Rejection;
 use warp::reply::{Reply, Response};
 
@@ -47,6 +47,14 @@ fn is_bad_request(rejection: &Rejection) -> bool {
         || rejection
             .find::<warp::filters::body::BodyDeserializeError>()
             .is_some()
+}
+
+/// A method that an address does not know, and those that it does.
+pub fn method_not_allowed(allowed: &'static str) -> Response {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(allowed));
+    response
 }
 
 fn plain(status: StatusCode) -> Response {
