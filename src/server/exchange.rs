@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use hyper::service::{Service, service_fn};
-use hyper::{Request, Response, Version};
+use hyper::{Method, Request, Response, Version};
 use hyper_util::service::TowerToHyperService;
 
 use super::body::{RequestBody, ResponseBody};
@@ -40,6 +40,7 @@ where
     let service = TowerToHyperService::new(service);
     service_fn(move |request: Request<Incoming>| {
         let version = request.version();
+        let is_head = request.method() == Method::HEAD;
         let in_flight = InFlight::start(Arc::clone(&pulse));
         let refusal = request_head::refusal(&request, &limits);
         let request = request
@@ -51,6 +52,7 @@ where
         async move {
             let mut response = match answer {
                 Err(status) => request_head::refuse(status, version).map(|()| None),
+                Ok(served) if is_head => head_of(served.await?),
                 Ok(served) => served.await?.map(Some),
             };
             // The peer hears that the connection ends with this response, so it does not send a
@@ -62,4 +64,15 @@ where
             Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, in_flight)))
         }
     })
+}
+
+/// What answers `HEAD`: that of `GET` without its body, of which the length stays (RFC 9110 §9.3.2,
+/// §8.6). Over HTTP/1.1 hyper leaves bodies out itself, over HTTP/2 it does not.
+fn head_of<B: Body>(response: Response<B>) -> Response<Option<B>> {
+    let (mut head, body) = response.into_parts();
+    if let Some(length @ 1..) = body.size_hint().exact() {
+        let length = HeaderValue::from(length);
+        head.headers.entry(CONTENT_LENGTH).or_insert(length);
+    }
+    Response::from_parts(head, None)
 }

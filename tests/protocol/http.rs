@@ -194,29 +194,6 @@ async fn an_unknown_method_is_not_implemented() {
     check_each(&outcomes);
 }
 
-/// RFC 9110 §9.3.2, §15.5.6: who watches a server often asks with `HEAD`.
-#[tokio::test]
-async fn what_is_only_read_answers_head_and_names_its_methods() {
-    let app = spawn_app().await;
-    let mut outcomes = Vec::new();
-    for path in ["/healthz", "/readyz", "/oauth/errors"] {
-        let url = format!("{}{path}", app.url);
-        let head = answer(app.http.head(&url)).await;
-        let read = answer(app.get(path)).await;
-        let is_head = head.status == 200
-            && head.body.is_empty()
-            && head.headers.get("content-length") == read.headers.get("content-length");
-        outcomes.push((
-            path,
-            is_head.then_some(()).ok_or(format!("{head:?}, {read:?}")),
-        ));
-        let posted = answer(app.post(path)).await;
-        let is_refused = posted.status == 405 && posted.header("allow") == "GET, HEAD";
-        outcomes.push((path, is_refused.then_some(()).ok_or(format!("{posted:?}"))));
-    }
-    check_each(&outcomes);
-}
-
 /// RFC 9112 §9.3, §9.3.2: answers come in the order of their requests.
 #[tokio::test]
 async fn requests_in_a_row_each_get_their_own_answer() {

@@ -11,6 +11,7 @@ mod client_authentication;
 mod client_credentials;
 mod commands;
 mod documents;
+mod head;
 mod http;
 mod introspection;
 mod metadata;
