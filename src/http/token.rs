@@ -7,7 +7,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::error::OAuthError;
+use super::error::{ErrorCode, OAuthError};
 use super::extract::client_request::{ClientRequest, client_request};
 use super::extract::form::Form;
 use super::respond;
@@ -49,9 +49,6 @@ async fn answer(
     Ok(answer?.into())
 }
 
-/// How much of a client identifier that may be anybody's invention is logged.
-const MAX_LOGGED_CHARACTERS: usize = 64;
-
 fn read_request(form: &Form) -> Result<(GrantType, TokenRequest), OAuthError> {
     let name = form.require("grant_type", "grant_type is missing")?;
     let grant_type = GrantType::parse(name).ok_or(GrantError::UnsupportedGrantType)?;
@@ -74,20 +71,29 @@ fn read_request(form: &Form) -> Result<(GrantType, TokenRequest), OAuthError> {
     Ok((grant_type, request))
 }
 
-// One line for each issued or refused grant.
+// One line for each issued or refused grant. It names the client once it is known: before, what stands
+// in its place may be the name of a user or a secret, of who mixed them up.
 fn note(grant_type: GrantType, client_id: &str, error: Option<&OAuthError>) {
-    let client_id: String = client_id.chars().take(MAX_LOGGED_CHARACTERS).collect();
-    let outcome = error.map_or("issued", |error| error.code().as_str());
+    let code = error.map(OAuthError::code);
+    let is_known = !matches!(
+        code,
+        Some(ErrorCode::InvalidClient | ErrorCode::TemporarilyUnavailable)
+    );
+    let client_id = is_known.then_some(client_id);
+    let code = code.map(ErrorCode::as_str);
+    let outcome = code.unwrap_or("issued");
     let grant_type = grant_type.as_str();
     metrics::counter!(TOKEN_REQUESTS, "grant_type" => grant_type, "outcome" => outcome)
         .increment(1);
-    match error {
+    match code {
         None => tracing::info!(grant_type, client.id = client_id, "issued"),
-        Some(error) => tracing::info!(
-            grant_type,
-            client.id = client_id,
-            oauth.error = error.code().as_str(),
-            "refused"
-        ),
+        Some(code) => {
+            tracing::info!(
+                grant_type,
+                client.id = client_id,
+                oauth.error = code,
+                "refused"
+            );
+        }
     }
 }

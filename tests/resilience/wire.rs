@@ -9,7 +9,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{HeaderMap, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
@@ -49,6 +49,7 @@ pub(crate) enum Lost {
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
@@ -124,11 +125,12 @@ fn lost(error: &hyper::Error) -> Lost {
 }
 
 async fn read(answer: Response<Incoming>) -> Result<Told, Lost> {
-    let status = answer.status();
+    let (status, headers) = (answer.status(), answer.headers().clone());
     let body = answer.into_body().collect().await;
     let body = body.map_err(|error| Lost::Cut(format!("{error:?}")))?;
     Ok(Told {
         status,
+        headers,
         body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
     })
 }

@@ -35,7 +35,6 @@ pub(super) struct Caller {
 /// What came of a round.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    pub(super) tokens: usize,
     pub(super) unavailable: usize,
 }
 
@@ -86,6 +85,7 @@ impl Caller {
             let told = secret.told_in(&self.heard).or_else(|| secret.told_in(log));
             assert_eq!(told, None, "{} was told", secret.name);
         }
+        assert!(!log.contains("$2b$"), "a hash of a password was told");
         for name in &self.names {
             assert_eq!(name.told_in(log), None, "a {} was named", name.name);
         }
@@ -113,7 +113,6 @@ impl Caller {
             self.heard += &caller.heard[heard..];
             (self.credentials, self.access) = (caller.credentials, caller.access);
             self.refresh = caller.refresh;
-            all.tokens += outcome.tokens;
             all.unavailable += outcome.unavailable;
         }
         all
@@ -158,6 +157,9 @@ impl Caller {
         let [id, secret] = ["client_id", "client_secret"].map(|field| text(&made, field).unwrap());
         self.keep_given("client secret", &secret);
         self.credentials = basic(&id, &secret);
+        let more = self.order(&format!("clients/{id}/secrets"), &Value::Null);
+        let second = self.give(wire, more, outcome).await;
+        self.keep_given("second secret", &text(&second, "client_secret").unwrap());
         let pair = self.give(wire, self.login(), outcome).await;
         self.refresh = text(&pair, "refresh_token").unwrap();
         let pair = self.give(wire, self.refresh(), outcome).await;
@@ -181,8 +183,13 @@ impl Caller {
         let refused = requests.map(|request| refused(port, Arc::clone(&config), request));
         for told in join_all(refused).await {
             outcome.note(&told);
-            self.hear(&told.body);
+            self.hear_refusal(&told);
         }
+    }
+
+    fn hear_refusal(&mut self, told: &Told) {
+        self.hear(&format!("{:?}", told.headers));
+        self.hear(&told.body);
     }
 
     /// Sends a request whose answer may give secrets to the one who asks.
@@ -195,8 +202,9 @@ impl Caller {
         let told = wire.send(request).await.unwrap();
         // Without Redis nothing can be revoked.
         if !told.status.is_success() {
+            assert_eq!(told.status, StatusCode::SERVICE_UNAVAILABLE, "{told:?}");
             outcome.note(&told);
-            self.hear(&told.body);
+            self.hear_refusal(&told);
         }
         let given: Value = serde_json::from_str(&told.body).unwrap_or_default();
         for (field, name) in [
@@ -204,7 +212,6 @@ impl Caller {
             ("refresh_token", "refresh token"),
         ] {
             if let Some(token) = text(&given, field) {
-                outcome.tokens += 1;
                 self.keep_given(name, &token);
             }
         }
@@ -229,6 +236,14 @@ async fn refused(port: u16, config: Arc<ClientConfig>, request: Request<Body>) -
     let mut wire = Wire::open(port, config).await.unwrap();
     let told = wire.send(request).await.unwrap();
     assert!(told.status.as_u16() >= 400, "{} to {asked}", told.status);
+    // Only the one that asks for a path of letters is nowhere at home.
+    let is_lost = told.status == StatusCode::NOT_FOUND;
+    assert_eq!(
+        is_lost,
+        asked.contains("/oauth/canary"),
+        "{} to {asked}",
+        told.status
+    );
     told
 }
 

@@ -20,6 +20,7 @@ impl Caller {
     /// Requests that are refused, each with a secret in some place.
     pub(super) fn misuses(&self) -> Vec<Request<Body>> {
         let mut all = self.bad_forms();
+        all.extend(self.mixed_up());
         all.extend(self.bad_requests());
         all.extend(self.bad_orders());
         all
@@ -70,6 +71,26 @@ impl Caller {
         for path in ["/oauth/introspect", "/oauth/revoke"] {
             all.push(form(path, &hinted, &shop));
             all.push(form(path, &hinted, ""));
+        }
+        all
+    }
+
+    /// Secrets and names in the place of the client's: of who mixes them up.
+    fn mixed_up(&self) -> Vec<Request<Body>> {
+        let (password, secret) = (&self.value("wrong password"), &self.value("wrong secret"));
+        let (user, token) = (&self.name("user"), &self.value("unknown token"));
+        let mut all = Vec::new();
+        for invented in [secret, user, password] {
+            let login = [
+                ("grant_type", "password"),
+                ("username", user),
+                ("password", password),
+                ("client_id", invented),
+            ];
+            all.push(form(TOKEN, &login, ""));
+            all.push(form(TOKEN, &login[..3], &basic(invented, "x")));
+            let revocation = [("token", token.as_str())];
+            all.push(form("/oauth/revoke", &revocation, &basic(invented, secret)));
         }
         all
     }
@@ -173,7 +194,7 @@ impl Caller {
     }
 
     /// An order to the management API.
-    fn order(&self, path: &str, body: &Value) -> Request<Body> {
+    pub(super) fn order(&self, path: &str, body: &Value) -> Request<Body> {
         let request = post(&format!("{API}/{path}"), JSON, body.to_string());
         with(request, "authorization", &self.console)
     }
