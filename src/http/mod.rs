@@ -79,7 +79,8 @@ pub struct Surface {
     pub trusted_proxies: Arc<[IpNet]>,
 }
 
-/// Every endpoint of ours. What is not ours is rejected, so that other routes may follow.
+/// Every endpoint of ours. A path that is not ours is rejected, so that other routes may follow; one that
+/// is, is ours with every method.
 pub fn routes(handles: &Handles, surface: &Surface) -> BoxedFilter<(Response,)> {
     let mut others = health::health(handles);
     if let Some(path) = &surface.error_path {
