@@ -118,7 +118,7 @@ impl Caller {
         all
     }
 
-    /// The same where no store answers: nothing is given, so all can go at once.
+    /// The same where MongoDB does not answer: nothing is given, so all can go at once.
     pub(super) async fn ask_in_vain(&mut self) -> Outcome {
         let mut outcome = Outcome::default();
         for config in self.configs.clone() {

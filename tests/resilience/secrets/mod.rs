@@ -1,6 +1,6 @@
-//! Secrets in what the program says (P20): its log at its most talkative, its metrics, the answers
-//! that refuse. Canaries go into every field of every endpoint, over HTTP/1.1 and HTTP/2, with both
-//! stores there, without Redis and without MongoDB.
+//! Secrets in what the program says (P20): its log at `trace`, its metrics, the answers that refuse.
+//! Canaries go into the fields of forms, JSON, headers, queries and paths, over HTTP/1.1 and HTTP/2,
+//! with both stores there, without Redis and without MongoDB.
 
 mod caller;
 mod requests;
@@ -19,7 +19,7 @@ use crate::support::process::{PATIENCE, PAUSE, Place, Running, https};
 use crate::support::served;
 use crate::support::server::{Server, free_port};
 use crate::support::stores::{start_mongod, start_redis};
-use crate::support::tls::{Pair, client_config, make_pair, write_pair};
+use crate::support::tls::{client_config, make_pair, write_pair};
 
 /// The user of the console.
 const ADMINISTRATOR: &str = "admin";
@@ -95,7 +95,7 @@ impl Sweep {
             ("SENTINEL_MANAGEMENT_PASSWORD", password.value.clone()),
         ]);
         let place = served::place_of(&settings);
-        let pair: Pair = make_pair();
+        let pair = make_pair();
         write_pair(&place, &pair, &pair);
         let mut running = place.start("serve --listen 127.0.0.1:0");
         let line = running.line("listening").await;
