@@ -47,6 +47,12 @@ impl<T> Batch<T> {
         Some(self.waiting.drain(..count).collect())
     }
 
+    /// Whether so many wait that a flight should leave: any when none is in the air, else `company` for
+    /// each that is.
+    pub(super) fn is_worth_a_flight(&self, company: usize) -> bool {
+        self.waiting.len() >= (self.in_flight * company).max(1)
+    }
+
     /// How many wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -197,6 +203,22 @@ mod tests {
         assert_eq!(take_off(3), None);
         assert!(batch.land(Landed(Some(()))).is_ok());
         assert_eq!(batch.take_off(9), Some(vec![3]));
+    }
+
+    #[test]
+    fn a_flight_beside_others_wants_company_for_each() {
+        let mut batch = Batch::of_flights(3);
+        assert!(!batch.is_worth_a_flight(2));
+        for (in_flight, least) in [(0, 1), (1, 2), (2, 4)] {
+            assert_eq!(batch.in_flight, in_flight);
+            for _ in 1..least {
+                batch.push(());
+                assert!(!batch.is_worth_a_flight(2), "{in_flight} in the air");
+            }
+            batch.push(());
+            assert!(batch.is_worth_a_flight(2));
+            assert!(batch.take_off(9).is_some());
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod answered;
 mod elections;
 mod fail_point;
 mod faults;
+mod held_up;
 mod hurried;
 mod outage;
 mod request;
