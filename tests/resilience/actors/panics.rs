@@ -68,6 +68,7 @@ const MESSAGES: &[(&str, &str, Deed)] = &[
     ("token_issuer", "issue", Deed::Login),
     ("token_issuer", "rotate", Deed::Refresh),
     ("token_issuer", "revoke", Deed::Revoke),
+    ("token_issuer", "impatient", Deed::Refresh),
     ("token_issuer", "landed", Deed::Login),
     ("token_issuer", "settled", Deed::Refresh),
     ("management", "is_verified", Deed::List),
