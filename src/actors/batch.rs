@@ -8,11 +8,10 @@ use ractor::{ActorProcessingErr, ActorRef, Message};
 
 use super::supervisor::surrounded::Surroundings;
 
-/// What waits for the next flight of one actor. At most so many flights are in the air, mostly one.
+/// What waits for the next flight of one actor, of which one is in the air at a time.
 pub(super) struct Batch<T> {
     waiting: Vec<T>,
-    in_flight: usize,
-    most_in_flight: usize,
+    is_in_flight: bool,
 }
 
 /// A flight came back. Holds what it brought, or the fact that it panicked.
@@ -20,15 +19,9 @@ pub(super) struct Landed<T>(Option<T>);
 
 impl<T> Batch<T> {
     pub(super) fn new() -> Self {
-        Self::of_flights(1)
-    }
-
-    /// A batch for an actor whose flights need not wait for each other.
-    pub(super) fn of_flights(most_in_flight: usize) -> Self {
         Self {
             waiting: Vec::new(),
-            in_flight: 0,
-            most_in_flight,
+            is_in_flight: false,
         }
     }
 
@@ -36,21 +29,15 @@ impl<T> Batch<T> {
         self.waiting.push(item);
     }
 
-    /// All that waits but at most `limit`, if there is anything and another flight may go. The
+    /// All that waits but at most `limit`, if there is anything and no flight is in the air. The
     /// caller must [`launch`] it.
     pub(super) fn take_off(&mut self, limit: usize) -> Option<Vec<T>> {
-        if self.in_flight >= self.most_in_flight || self.waiting.is_empty() {
+        if self.is_in_flight || self.waiting.is_empty() {
             return None;
         }
-        self.in_flight += 1;
+        self.is_in_flight = true;
         let count = limit.min(self.waiting.len());
         Some(self.waiting.drain(..count).collect())
-    }
-
-    /// Whether so many wait that a flight should leave: any when none is in the air, else `company` for
-    /// each that is.
-    pub(super) fn is_worth_a_flight(&self, company: usize) -> bool {
-        self.waiting.len() >= (self.in_flight * company).max(1)
     }
 
     /// How many wait.
@@ -73,7 +60,7 @@ impl<T> Batch<T> {
     /// # Errors
     /// When the flight panicked: a bug, so the actor passes it on and is restarted.
     pub(super) fn land<R>(&mut self, landed: Landed<R>) -> Result<R, ActorProcessingErr> {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.is_in_flight = false;
         landed.outcome()
     }
 }
@@ -189,36 +176,6 @@ mod tests {
         assert_eq!(batch.take_off(9), None);
         assert!(batch.land(Landed(Some(()))).is_ok());
         assert_eq!(batch.take_off(9), Some(vec![2, 3]));
-    }
-
-    #[test]
-    fn no_more_flights_go_than_may() {
-        let mut batch = Batch::of_flights(2);
-        let mut take_off = |item| {
-            batch.push(item);
-            batch.take_off(9)
-        };
-        assert_eq!(take_off(1), Some(vec![1]));
-        assert_eq!(take_off(2), Some(vec![2]));
-        assert_eq!(take_off(3), None);
-        assert!(batch.land(Landed(Some(()))).is_ok());
-        assert_eq!(batch.take_off(9), Some(vec![3]));
-    }
-
-    #[test]
-    fn a_flight_beside_others_wants_company_for_each() {
-        let mut batch = Batch::of_flights(3);
-        assert!(!batch.is_worth_a_flight(2));
-        for (in_flight, least) in [(0, 1), (1, 2), (2, 4)] {
-            assert_eq!(batch.in_flight, in_flight);
-            for _ in 1..least {
-                batch.push(());
-                assert!(!batch.is_worth_a_flight(2), "{in_flight} in the air");
-            }
-            batch.push(());
-            assert!(batch.is_worth_a_flight(2));
-            assert!(batch.take_off(9).is_some());
-        }
     }
 
     #[test]

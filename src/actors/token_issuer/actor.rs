@@ -5,29 +5,21 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
+use super::departures::Departures;
 use super::flight::Flight;
 use super::job::Job;
-use crate::actors::batch::{Batch, Landed, launch};
+use crate::actors::batch::{Landed, launch};
 use crate::actors::supervisor::surrounded::Kind;
 
-/// Rounds in the air at a time: while the truth writes one, the next is read and decided. That two
-/// may want the same is no other case than that two servers do.
-const FLIGHTS: usize = 4;
-/// Most jobs of a round. MongoDB does the writes of one command one after the other: all that wait in
-/// one round would leave it, and us, with one thing to do.
-const MOST_JOBS: usize = 128;
-/// How many jobs a round carries, for each that is in the air, to leave beside these: it costs six
-/// commands whatever it carries. Alone it leaves with what there is.
-const COMPANY: usize = 24;
-/// For how long fewer jobs wait for company, or for a round to land; those that came while the time ran
-/// for others wait up to twice as long.
+/// For how long jobs wait for company.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 pub(super) enum TokenIssuerMessage {
     Job(Job),
-    /// What waited for company when so many rounds had left has waited long enough.
+    /// The timer of this number has run out.
     Impatient(u64),
-    Landed(Landed<()>),
+    /// With how many jobs it had left.
+    Landed(Landed<usize>),
     Settled(Landed<()>),
 }
 
@@ -51,11 +43,8 @@ pub(super) struct TokenIssuerActor;
 
 pub(super) struct State {
     flight: Flight,
-    jobs: Batch<Job>,
-    /// How many rounds have left.
-    departures: u64,
-    /// Whether [`TokenIssuerMessage::Impatient`] is on its way.
-    is_timed: bool,
+    waiting: Vec<Job>,
+    departures: Departures,
 }
 
 impl Actor for TokenIssuerActor {
@@ -70,9 +59,8 @@ impl Actor for TokenIssuerActor {
     ) -> Result<State, ActorProcessingErr> {
         Ok(State {
             flight,
-            jobs: Batch::of_flights(FLIGHTS),
-            departures: 0,
-            is_timed: false,
+            waiting: Vec::new(),
+            departures: Departures::default(),
         })
     }
 
@@ -83,47 +71,31 @@ impl Actor for TokenIssuerActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            TokenIssuerMessage::Job(job) => state.jobs.push(job),
-            TokenIssuerMessage::Impatient(departures) => {
-                state.is_timed = false;
-                // Else it was for jobs that have left.
-                if departures == state.departures {
-                    state.take_off(&myself);
-                }
-            }
-            TokenIssuerMessage::Landed(landed) => state.jobs.land(landed)?,
+            TokenIssuerMessage::Job(job) => state.waiting.push(job),
+            TokenIssuerMessage::Impatient(timer) => state.departures.end_timer(timer),
+            TokenIssuerMessage::Landed(landed) => state.departures.land(landed.outcome()?),
             TokenIssuerMessage::Settled(settled) => settled.outcome()?,
         }
-        state.take_off_in_company(&myself);
+        while let Some(jobs) = state.departures.leave(state.waiting.len()) {
+            let round = state.waiting.drain(..jobs).collect();
+            state.take_off(round, &myself);
+        }
+        if let Some(timer) = state.departures.start_timer(state.waiting.len()) {
+            myself.send_after(PATIENCE, move || TokenIssuerMessage::Impatient(timer));
+        }
         Ok(())
     }
 }
 
 impl State {
-    fn take_off_in_company(&mut self, myself: &ActorRef<TokenIssuerMessage>) {
-        while self.jobs.is_worth_a_flight(COMPANY) {
-            if !self.take_off(myself) {
-                return;
-            }
-        }
-        if self.jobs.waiting() > 0 && !self.is_timed {
-            self.is_timed = true;
-            let departures = self.departures;
-            myself.send_after(PATIENCE, move || TokenIssuerMessage::Impatient(departures));
-        }
-    }
-
-    // Tells whether a round left.
-    fn take_off(&mut self, myself: &ActorRef<TokenIssuerMessage>) -> bool {
-        let Some(jobs) = self.jobs.take_off(MOST_JOBS) else {
-            return false;
-        };
-        self.departures += 1;
+    fn take_off(&self, jobs: Vec<Job>, myself: &ActorRef<TokenIssuerMessage>) {
         let (flight, truth) = (self.flight.clone(), self.flight.truth.clone());
         let notes = self.flight.notes.clone();
         let (settlement, settled) = oneshot::channel();
+        let count = jobs.len();
         let round = async move {
             let _nobody_waits_after_a_panic = settlement.send(flight.run(jobs).await);
+            count
         };
         launch(myself.clone(), round, TokenIssuerMessage::Landed);
         // Beside the next round, which does not wait for it. Few are in the air: what has ends to
@@ -134,6 +106,5 @@ impl State {
             }
         };
         launch(myself.clone(), note, TokenIssuerMessage::Settled);
-        true
     }
 }

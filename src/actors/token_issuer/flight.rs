@@ -25,7 +25,7 @@ use crate::telemetry::metrics::{TOKEN_WRITE_GROUPS, TOKEN_WRITES};
 
 /// How often in a row nothing of a batch can be done, because other writes came first, before it
 /// is given up. Logins of one user and client at once are done one after the other.
-const FRUITLESS_ATTEMPTS: usize = 16;
+const FRUITLESS_ATTEMPTS: usize = 32;
 
 /// All a round of writes needs.
 #[derive(Clone)]

@@ -1,5 +1,5 @@
-//! `TokenIssuer` guards the life of a token: it is the only writer of tokens. Shape: batcher; what
-//! arrives during one round trip is written with the next as one. Deadline: five seconds from the
+//! `TokenIssuer` guards the life of a token: it is the only writer of tokens. Shape: batcher
+//! of a few rounds at a time, in which many requests share round trips. Deadline: five seconds from the
 //! request to the answer. When it dies, queued callers get [`IssueError::Unavailable`] at once;
 //! what was in the air is finished and answered.
 
@@ -8,6 +8,7 @@ pub mod request;
 
 mod actor;
 mod clients;
+mod departures;
 mod flight;
 mod found;
 mod job;
