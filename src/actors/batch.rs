@@ -1,17 +1,38 @@
 //! Batching: while one round trip to a store is in flight, what arrives is collected; when it
-//! lands, all of it goes as one. Alone, a request waits for nothing.
+//! lands, all of it goes as one. Alone, a request waits for nothing, unless it says that it can.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use ractor::{ActorProcessingErr, ActorRef, Message};
 
 use super::supervisor::surrounded::Surroundings;
 
+/// How long what has time waits for others to go with.
+pub(super) const COMPANY: Duration = Duration::from_millis(100);
+
+/// So many need no more company: what waits here is in no other queue, whose bound would hold.
+const ENOUGH: usize = 16;
+
+/// When something leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// As soon as it can.
+    AtOnce,
+    /// Whoever waits for it waits longer for something else: it may wait for others to go with, up to
+    /// a tenth of a second.
+    InCompany,
+}
+
 /// What waits for the next flight of one actor, of which one is in the air at a time.
 pub(super) struct Batch<T> {
     waiting: Vec<T>,
     is_in_flight: bool,
+    /// Whether what waits leaves as soon as it can.
+    is_due: bool,
+    /// Whether the actor will be told that it is.
+    is_timed: bool,
 }
 
 /// A flight came back. Holds what it brought, or the fact that it panicked.
@@ -22,22 +43,50 @@ impl<T> Batch<T> {
         Self {
             waiting: Vec::new(),
             is_in_flight: false,
+            is_due: false,
+            is_timed: false,
         }
     }
 
+    /// Adds what must leave as soon as it can.
     pub(super) fn push(&mut self, item: T) {
         self.waiting.push(item);
+        self.is_due = true;
     }
 
-    /// All that waits but at most `limit`, if there is anything and no flight is in the air. The
+    /// Adds what may have time. Then `remind` must see to it that [`Batch::be_due`] is called after
+    /// [`COMPANY`].
+    pub(super) fn push_with(&mut self, haste: Haste, item: T, remind: impl FnOnce()) {
+        match haste {
+            Haste::AtOnce => self.push(item),
+            Haste::InCompany => {
+                self.waiting.push(item);
+                if !self.is_due && !self.is_timed {
+                    self.is_timed = true;
+                    remind();
+                }
+            }
+        }
+    }
+
+    /// Lets what waits leave as soon as it can: the first of it has waited long enough.
+    pub(super) fn be_due(&mut self) {
+        self.is_timed = false;
+        self.is_due = !self.waiting.is_empty();
+    }
+
+    /// All that waits but at most `limit`, if it is due or [`ENOUGH`], and no flight is in the air. The
     /// caller must [`launch`] it.
     pub(super) fn take_off(&mut self, limit: usize) -> Option<Vec<T>> {
-        if self.is_in_flight || self.waiting.is_empty() {
+        let may_leave = self.is_due || self.waiting.len() >= ENOUGH;
+        if self.is_in_flight || self.waiting.is_empty() || !may_leave {
             return None;
         }
         self.is_in_flight = true;
         let count = limit.min(self.waiting.len());
-        Some(self.waiting.drain(..count).collect())
+        let leaving = self.waiting.drain(..count).collect();
+        self.is_due = !self.waiting.is_empty();
+        Some(leaving)
     }
 
     /// How many wait.
@@ -176,6 +225,61 @@ mod tests {
         assert_eq!(batch.take_off(9), None);
         assert!(batch.land(Landed(Some(()))).is_ok());
         assert_eq!(batch.take_off(9), Some(vec![2, 3]));
+    }
+
+    #[test]
+    fn what_has_time_leaves_when_the_first_of_it_has_waited_long_enough() {
+        let mut batch = Batch::new();
+        let mut reminded = 0;
+        for item in 1..=2 {
+            batch.push_with(Haste::InCompany, item, || reminded += 1);
+            assert_eq!(batch.take_off(9), None);
+        }
+        assert_eq!(reminded, 1);
+        batch.be_due();
+        assert_eq!(batch.take_off(9), Some(vec![1, 2]));
+        batch.push_with(Haste::InCompany, 3, || reminded += 1);
+        assert_eq!(reminded, 2);
+        assert!(batch.land(Landed(Some(()))).is_ok());
+        assert_eq!(batch.take_off(9), None);
+    }
+
+    #[test]
+    fn what_must_leave_takes_along_what_has_time() {
+        let mut batch = Batch::new();
+        batch.push_with(Haste::InCompany, 1, || {});
+        batch.push_with(Haste::AtOnce, 2, || panic!("it waits for nobody"));
+        assert_eq!(batch.take_off(9), Some(vec![1, 2]));
+        // The reminder of the first is still to come: what comes now is due no later.
+        batch.push_with(Haste::InCompany, 3, || panic!("there will be one"));
+        batch.be_due();
+        assert!(batch.land(Landed(Some(()))).is_ok());
+        assert_eq!(batch.take_off(9), Some(vec![3]));
+    }
+
+    #[test]
+    fn enough_of_what_has_time_leaves_before() {
+        let mut batch = Batch::new();
+        for item in 1..ENOUGH {
+            batch.push_with(Haste::InCompany, item, || {});
+            assert_eq!(batch.take_off(9), None);
+        }
+        batch.push_with(Haste::InCompany, ENOUGH, || {});
+        assert_eq!(batch.take_off(9).map(|leaving| leaving.len()), Some(9));
+        assert!(batch.land(Landed(Some(()))).is_ok());
+        assert_eq!(batch.take_off(9).map(|rest| rest.len()), Some(ENOUGH - 9));
+    }
+
+    #[test]
+    fn a_reminder_that_comes_too_late_makes_nothing_due() {
+        let mut batch = Batch::new();
+        batch.push_with(Haste::InCompany, 1, || {});
+        batch.push(2);
+        assert_eq!(batch.take_off(9), Some(vec![1, 2]));
+        assert!(batch.land(Landed(Some(()))).is_ok());
+        batch.be_due();
+        batch.push_with(Haste::InCompany, 3, || {});
+        assert_eq!(batch.take_off(9), None);
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Sentinel {
 
     async fn ensure_user(&self) -> Result<(), StartError> {
         let handles = &self.0.handles;
-        let found = handles.registry.find_user(USERNAME.to_owned()).await;
+        let found = handles.registry.look_up_user(USERNAME.to_owned()).await;
         if found.map_err(ManagementError::from)?.is_some() {
             return Ok(());
         }

@@ -9,11 +9,21 @@ use crate::domain::client_secret::{SecretId, StoredSecret};
 use crate::domain::standing::Standing;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 
+/// What is of one name: nobody, a user, or what cannot be read.
+pub type FoundUser = Result<Option<User>, StoreError>;
+
 /// Users: read at each login, since another server may change them at any moment.
 #[async_trait]
 pub trait UserStore: Send + Sync {
+    /// The users of these names, compared byte for byte. A record that cannot be read is an error of
+    /// its own name alone.
+    async fn find_users(&self, usernames: &[String]) -> Result<Vec<FoundUser>, StoreError>;
+
     /// The user of this name, compared byte for byte.
-    async fn find_user(&self, username: &str) -> Result<Option<User>, StoreError>;
+    async fn find_user(&self, username: &str) -> Result<Option<User>, StoreError> {
+        let found = self.find_users(&[username.to_owned()]).await?;
+        found.into_iter().next().unwrap_or(Ok(None))
+    }
 
     /// The users of these identifiers.
     async fn find_users_by_id(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError>;

@@ -23,6 +23,7 @@ use thiserror::Error;
 use self::fair_queue::Requester;
 use self::job::{Job, Verify};
 use self::workers::Workers;
+use super::batch::{COMPANY, Haste};
 use super::handle::{AskError, Handle, within};
 use super::supervisor::Child;
 use super::supervisor::surrounded::Kind;
@@ -31,6 +32,9 @@ use crate::domain::user::{Password, PasswordHash};
 
 /// The longest a login waits for its hash, queue included.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// A login whose turn comes so late has time before it enters the queue, and what is in the queue is
+/// enough for the threads until then, if its callers stay.
+const LONG: Duration = COMPANY.saturating_mul(3);
 /// Most calls on their way to the queue. It decides who is refused, so all that come at once must
 /// reach it; each is there within microseconds.
 const ARRIVING: usize = 16_384;
@@ -118,6 +122,16 @@ impl PasswordPool {
             return Err(self.handle.shed().into());
         }
         self.check_wait(requester)
+    }
+
+    /// Whether what a login needs before [`PasswordPool::verify`] must be there at once, or the queue
+    /// is so long that it would wait there for longer anyway.
+    pub fn haste(&self, requester: &Requester) -> Haste {
+        if self.workers.until_turn(requester) < LONG {
+            Haste::AtOnce
+        } else {
+            Haste::InCompany
+        }
     }
 
     /// Compares a password with a stored hash. Without a hash, or with one that cannot be read,

@@ -20,11 +20,20 @@ impl Pace {
         self.micros.store(before - before / 4 + took / 4, Relaxed);
     }
 
-    /// How long one waits behind so many for its own digest, when so many are computed at once;
-    /// nothing before the first one.
+    /// How long one waits behind so many until its own digest is begun, when so many are computed at
+    /// once; nothing before the first one is done.
+    pub(super) fn until_turn(&self, ahead: usize, at_once: usize) -> Duration {
+        let rounds = u32::try_from(ahead / at_once.max(1)).unwrap_or(u32::MAX);
+        self.each().saturating_mul(rounds)
+    }
+
+    /// How long one waits for its own digest.
     pub(super) fn wait(&self, ahead: usize, at_once: usize) -> Duration {
-        let rounds = u32::try_from(ahead / at_once.max(1) + 1).unwrap_or(u32::MAX);
-        Duration::from_micros(self.micros.load(Relaxed)).saturating_mul(rounds)
+        self.until_turn(ahead, at_once).saturating_add(self.each())
+    }
+
+    fn each(&self) -> Duration {
+        Duration::from_micros(self.micros.load(Relaxed))
     }
 }
 
@@ -39,6 +48,8 @@ mod tests {
         pace.note(Duration::from_millis(200));
         assert_eq!(pace.wait(1, 2), Duration::from_millis(200));
         assert_eq!(pace.wait(48, 2), Duration::from_secs(5));
+        assert_eq!(pace.until_turn(1, 2), Duration::ZERO);
+        assert_eq!(pace.until_turn(48, 2), Duration::from_millis(4_800));
         for _ in 0..20 {
             pace.note(Duration::from_millis(400));
         }

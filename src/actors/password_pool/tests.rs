@@ -159,3 +159,29 @@ async fn what_nobody_waits_for_any_more_leaves_its_lane() {
     assert!(bench.verify("right", &own).await.unwrap());
     assert!(began.elapsed() < Duration::from_millis(500), "{began:?}");
 }
+
+#[tokio::test]
+async fn only_who_waits_long_in_the_queue_has_time_before_it() {
+    let policy = PasswordPolicy {
+        cost: 10,
+        workers: 1,
+        ..POLICY
+    };
+    let bench = bench(policy).await;
+    let (own, other) = (client("own"), client("other"));
+    assert_eq!(bench.pool.haste(&own), Haste::AtOnce);
+    // Until one is done, nobody knows how long it takes.
+    assert!(bench.verify("right", &own).await.unwrap());
+    let flood = join_all((0..50).map(|_| bench.verify("wrong", &own)));
+    let look = async {
+        while bench.pool.haste(&own) == Haste::AtOnce {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(bench.pool.haste(&other), Haste::AtOnce);
+    };
+    tokio::select! {
+        biased;
+        () = look => {}
+        _ = flood => panic!("the queue was never long"),
+    }
+}

@@ -84,14 +84,23 @@ impl Workers {
         bench.waiting.load(Relaxed) < bound || bench.queue().jobs.has_room(requester, bound)
     }
 
-    /// How long one more job of this requester would wait for its digest.
+    /// How long one more job of this requester would wait for its digest. Nothing where none waits.
     pub(super) fn wait(&self, requester: &Requester) -> Duration {
-        let bench = &self.0;
-        if bench.waiting.load(Relaxed) == 0 {
-            return Duration::ZERO;
-        }
-        let ahead = bench.queue().jobs.ahead_of(requester);
-        bench.pace.wait(ahead, bench.policy.at_once())
+        let (bench, ahead) = (&self.0, self.ahead_of(requester));
+        ahead.map_or(Duration::ZERO, |ahead| {
+            bench.pace.wait(ahead, bench.policy.at_once())
+        })
+    }
+
+    /// How long it would wait until its digest is begun.
+    pub(super) fn until_turn(&self, requester: &Requester) -> Duration {
+        let (bench, ahead) = (&self.0, self.ahead_of(requester).unwrap_or(0));
+        bench.pace.until_turn(ahead, bench.policy.at_once())
+    }
+
+    fn ahead_of(&self, requester: &Requester) -> Option<usize> {
+        let is_busy = self.0.waiting.load(Relaxed) > 0;
+        is_busy.then(|| self.0.queue().jobs.ahead_of(requester))
     }
 
     /// Queues a job. Who has no place in the queue, or loses it, is told so at once.

@@ -7,8 +7,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::attempt::Attempt;
 use super::counter::Counter;
 use super::error::ThrottleError;
-use super::flight::{Flight, settle};
-use crate::actors::batch::{Batch, Landed, launch};
+use super::flight::{Flight, settle, settle_late};
+use crate::actors::batch::{Batch, COMPANY, Gathering, Haste, Landed, launch};
 use crate::actors::handle::Call;
 use crate::actors::supervisor::surrounded::Kind;
 use crate::domain::attempt::{AttemptOutcome, Reservation};
@@ -20,22 +20,32 @@ const PER_FLIGHT: usize = 32;
 const MOST_ENDS: usize = 16_384;
 
 /// An attempt that is to be counted.
-pub(super) type Asked = Call<Vec<Counter>, Result<Attempt, ThrottleError>>;
+pub(super) type Asked = Call<Request, Result<Attempt, ThrottleError>>;
+
+/// By what an attempt is to be counted.
+pub(super) struct Request {
+    pub(super) counters: Vec<Counter>,
+    pub(super) haste: Haste,
+}
 
 pub(super) enum ThrottleMessage {
     Reserve(Asked),
-    Settle(Vec<(Reservation, AttemptOutcome)>),
+    ReserveDue,
+    Settle(Vec<(Reservation, AttemptOutcome)>, Haste),
     Landed(Landed<()>),
     Settled(Landed<()>),
+    LateSettled(Landed<()>),
 }
 
 impl Kind for ThrottleMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Reserve(_) => "reserve",
-            Self::Settle(_) => "settle",
+            Self::ReserveDue => "reserve_due",
+            Self::Settle(..) => "settle",
             Self::Landed(_) => "landed",
             Self::Settled(_) => "settled",
+            Self::LateSettled(_) => "late_settled",
         }
     }
 }
@@ -47,6 +57,8 @@ pub(super) struct State {
     flight: Flight,
     asked: Batch<Asked>,
     ended: Batch<(Reservation, AttemptOutcome)>,
+    /// What need not be noted at once.
+    late: Gathering<(Reservation, AttemptOutcome)>,
 }
 
 impl Actor for ThrottleActor {
@@ -63,6 +75,7 @@ impl Actor for ThrottleActor {
             flight,
             asked: Batch::new(),
             ended: Batch::new(),
+            late: Gathering::new(),
         })
     }
 
@@ -73,8 +86,14 @@ impl Actor for ThrottleActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ThrottleMessage::Reserve(call) => state.asked.push(call),
-            ThrottleMessage::Settle(ended) => state.note(ended),
+            ThrottleMessage::Reserve(call) => {
+                let remind = || drop(myself.send_after(COMPANY, || ThrottleMessage::ReserveDue));
+                let haste = call.request.haste;
+                state.asked.push_with(haste, call, remind);
+            }
+            ThrottleMessage::ReserveDue => state.asked.be_due(),
+            ThrottleMessage::Settle(ended, haste) => state.note(ended, haste, &myself),
+            ThrottleMessage::LateSettled(settled) => settled.outcome()?,
             ThrottleMessage::Landed(landed) => state.asked.land(landed)?,
             ThrottleMessage::Settled(settled) => state.ended.land(settled)?,
         }
@@ -84,10 +103,23 @@ impl Actor for ThrottleActor {
 }
 
 impl State {
-    fn note(&mut self, ended: Vec<(Reservation, AttemptOutcome)>) {
-        if self.ended.waiting() < MOST_ENDS {
+    fn note(
+        &mut self,
+        ended: Vec<(Reservation, AttemptOutcome)>,
+        haste: Haste,
+        myself: &ActorRef<ThrottleMessage>,
+    ) {
+        if haste == Haste::AtOnce && self.ended.waiting() < MOST_ENDS {
             for end in ended {
                 self.ended.push(end);
+            }
+        } else if haste == Haste::InCompany {
+            for end in ended {
+                // In a flight that waits, since the end of the tree waits for flights.
+                if let Some(gathered) = self.late.push(end) {
+                    let flight = settle_late(Arc::clone(&self.flight.store), gathered);
+                    launch(myself.clone(), flight, ThrottleMessage::LateSettled);
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use super::attempt::Attempt;
 use super::counter::Counter;
 use super::error::{ThrottleError, Throttled};
 use super::exhausted::Exhausted;
+use crate::actors::batch::{COMPANY, Gathered};
 use crate::clock::Clock;
 use crate::domain::attempt::{AttemptKey, AttemptOutcome, AttemptRequest, Reservation, Reserved};
 use crate::stores::AttemptStore;
@@ -40,7 +41,7 @@ struct Asking {
 
 impl Asking {
     fn counter(&self, position: usize) -> Option<Counter> {
-        self.call.request.get(position).copied()
+        self.call.request.counters.get(position).copied()
     }
 }
 
@@ -50,8 +51,8 @@ impl Flight {
         let awaited = asked.into_iter().filter(|call| !call.is_stale());
         let mut asking: Vec<Asking> = awaited
             .map(|call| Asking {
+                attempt: Attempt::of(actor.clone(), call.request.haste),
                 call,
-                attempt: Attempt::of(actor.clone()),
             })
             .collect();
         for position in 0..MOST_COUNTERS {
@@ -157,6 +158,15 @@ pub(super) async fn settle(
             settle_stubbornly(&*store, &ended).await;
         }
     }
+}
+
+/// Notes what has gathered after a while.
+pub(super) async fn settle_late(
+    store: Arc<dyn AttemptStore>,
+    gathered: Gathered<(Reservation, AttemptOutcome)>,
+) {
+    tokio::time::sleep(COMPANY).await;
+    settle(store, gathered.take()).await;
 }
 
 // What is not given back counts as failed, and a store that was away for a moment would lock out a

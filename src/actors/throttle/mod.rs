@@ -1,6 +1,6 @@
 //! `Throttle` guards how many logins and client authentications may fail, by counts that all servers
-//! share. Shape: batcher; what arrives during one round trip is counted with the next as one.
-//! Deadline: five seconds. When it dies, queued callers get [`ThrottleError::Unavailable`] at once;
+//! share. Shape: batcher; what arrives during one round trip is counted with the next as one, and a
+//! login that waits long for bcrypt anyway may wait for others first. Deadline: five seconds. When it dies, queued callers get [`ThrottleError::Unavailable`] at once;
 //! an attempt whose end it was not told counts as failed until its window is over.
 //!
 //! Counted are the attempts of one network, and of one user name from one network: a stranger
@@ -14,17 +14,20 @@ mod attempt;
 mod counter;
 mod exhausted;
 mod flight;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::batch::Haste;
 use super::handle::{Handle, within};
 use super::supervisor::Child;
 use crate::clock::Clock;
 use crate::domain::attempt::AttemptLimit;
 use crate::domain::network::Network;
 use crate::stores::AttemptStore;
-use actor::{ThrottleActor, ThrottleMessage};
+use actor::{Request, ThrottleActor, ThrottleMessage};
 use counter::Counter;
 use error::{ThrottleError, Throttled, ThrottledBy};
 use exhausted::Exhausted;
@@ -91,7 +94,8 @@ impl Throttle {
         )
     }
 
-    /// Counts a login before its password is looked at, known user or not.
+    /// Counts a login before its password is looked at, known user or not. Where there is no haste, that
+    /// it failed may be noted a little later as well.
     ///
     /// # Errors
     /// [`ThrottleError`], each; after any of them the login must not be looked at.
@@ -99,6 +103,7 @@ impl Throttle {
         &self,
         username: &str,
         network: Option<Network>,
+        haste: Haste,
     ) -> Result<Attempt, ThrottleError> {
         let Some(network) = network else {
             return Ok(Attempt::uncounted());
@@ -110,7 +115,7 @@ impl Throttle {
             Counter::new(ThrottledBy::Network, network, "", of_network),
             Counter::new(ThrottledBy::User, network, username, of_user),
         ];
-        self.begin(&self.logins, &counters).await
+        self.begin(&self.logins, &counters, haste).await
     }
 
     /// Counts a login at the console before its password is looked at.
@@ -124,7 +129,7 @@ impl Throttle {
         let Some(counter) = self.of_console(network) else {
             return Ok(Attempt::uncounted());
         };
-        self.begin(&self.console, &[counter]).await
+        self.begin(&self.console, &[counter], Haste::AtOnce).await
     }
 
     /// Refuses what [`Throttle::begin_console_login`] is known to refuse, and asks nobody.
@@ -153,7 +158,9 @@ impl Throttle {
         network: Option<Network>,
     ) -> Result<(), ThrottleError> {
         if let Some(counter) = self.of_client(network) {
-            self.begin(&self.clients, &[counter]).await?.failed();
+            let counters = [counter];
+            let begun = self.begin(&self.clients, &counters, Haste::AtOnce);
+            begun.await?.failed();
         }
         Ok(())
     }
@@ -162,6 +169,7 @@ impl Throttle {
         &self,
         handle: &Handle<ThrottleMessage>,
         counters: &[Counter],
+        haste: Haste,
     ) -> Result<Attempt, ThrottleError> {
         let is_limited = |counter: &&Counter| counter.limit.failures > 0;
         let counters: Vec<Counter> = counters.iter().filter(is_limited).copied().collect();
@@ -169,8 +177,9 @@ impl Throttle {
             return Ok(Attempt::uncounted());
         }
         self.check(&counters)?;
+        let request = Request { counters, haste };
         handle
-            .ask(counters, within(DEADLINE), ThrottleMessage::Reserve)
+            .ask(request, within(DEADLINE), ThrottleMessage::Reserve)
             .await?
     }
 

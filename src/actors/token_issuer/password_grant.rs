@@ -6,6 +6,7 @@ use super::TokenIssuer;
 use super::error::IssueError;
 use super::job::Job;
 use super::request::IssuedTokens;
+use crate::actors::batch::Haste;
 use crate::actors::password_pool::PasswordPoolError;
 use crate::actors::password_pool::fair_queue::Requester;
 use crate::actors::throttle::Attempt;
@@ -26,7 +27,8 @@ impl TokenIssuer {
     ) -> Result<IssuedTokens, IssueError> {
         request.check_lengths()?;
         grant.0.grant_scope(&request.scope)?;
-        let (attempt, user) = self.begin_login(&request.username, network).await?;
+        let haste = self.passwords.haste(requester);
+        let (attempt, user) = self.begin_login(&request.username, network, haste).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         let is_match = self
             .passwords
@@ -60,13 +62,14 @@ impl TokenIssuer {
         &self,
         username: &str,
         network: Option<Network>,
+        haste: Haste,
     ) -> Result<(Attempt, Option<User>), IssueError> {
         let begin = async {
-            let begun = self.throttle.begin_login(username, network);
+            let begun = self.throttle.begin_login(username, network, haste);
             begun.await.map_err(IssueError::from)
         };
         let find = async {
-            let found = self.registry.find_user(username.to_owned());
+            let found = self.registry.find_user(username.to_owned(), haste);
             found.await.map_err(IssueError::from)
         };
         tokio::try_join!(begin, find)

@@ -5,18 +5,24 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::job::{Job, Lane};
 use super::secrets::{SecretUse, note_all};
-use crate::actors::batch::{Batch, Landed, launch};
+use super::users::{LookUp, find_all};
+use crate::actors::batch::{Batch, COMPANY, Landed, launch};
 use crate::actors::supervisor::surrounded::Kind;
 use crate::stores::Truth;
 
-/// Most logins of one round trip: half the connections that a store has, so that a flood of them
-/// never keeps refreshes and revocations waiting for one.
+/// Most of what logins ask for in one round trip: half the connections that a store has, so that a
+/// flood of them never keeps refreshes and revocations waiting for one.
 const LOGINS_PER_FLIGHT: usize = 32;
+/// Most users that are looked up in one round trip.
+const USERS_PER_FLIGHT: usize = 256;
 
 /// Most uses of secrets that are noted at a time.
 const USES_PER_FLIGHT: usize = 8;
 
 pub(super) enum UserRegistryMessage {
+    FindUser(LookUp),
+    UsersDue,
+    UsersLanded(Landed<()>),
     Job(Box<Job>),
     Landed(Landed<()>),
     KnownLanded(Landed<()>),
@@ -29,6 +35,9 @@ pub(super) enum UserRegistryMessage {
 impl Kind for UserRegistryMessage {
     fn kind(&self) -> &'static str {
         match self {
+            Self::FindUser(_) => "find_user",
+            Self::UsersDue => "users_due",
+            Self::UsersLanded(_) => "users_landed",
             Self::Job(job) => job.kind(),
             Self::Landed(_) => "landed",
             Self::KnownLanded(_) => "known_landed",
@@ -45,6 +54,7 @@ pub(super) struct UserRegistryActor;
 
 pub(super) struct State {
     truth: Truth,
+    users: Batch<LookUp>,
     jobs: Batch<Job>,
     /// What refreshes need of a known client does not wait for a flood of others.
     known: Batch<Job>,
@@ -68,6 +78,7 @@ impl Actor for UserRegistryActor {
     ) -> Result<State, ActorProcessingErr> {
         Ok(State {
             truth,
+            users: Batch::new(),
             jobs: Batch::new(),
             known: Batch::new(),
             changes: Batch::new(),
@@ -83,6 +94,13 @@ impl Actor for UserRegistryActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
+            UserRegistryMessage::FindUser(look_up) => {
+                let remind = || drop(myself.send_after(COMPANY, || UserRegistryMessage::UsersDue));
+                let haste = look_up.request.1;
+                state.users.push_with(haste, look_up, remind);
+            }
+            UserRegistryMessage::UsersDue => state.users.be_due(),
+            UserRegistryMessage::UsersLanded(landed) => state.users.land(landed)?,
             UserRegistryMessage::Job(job) => state.lane_of(&job).push(*job),
             UserRegistryMessage::Landed(landed) => state.jobs.land(landed)?,
             UserRegistryMessage::KnownLanded(landed) => state.known.land(landed)?,
@@ -107,6 +125,10 @@ impl State {
     }
 
     fn take_off(&mut self, myself: &ActorRef<UserRegistryMessage>) {
+        if let Some(look_ups) = self.users.take_off(USERS_PER_FLIGHT) {
+            let flight = find_all(self.truth.clone(), look_ups);
+            launch(myself.clone(), flight, UserRegistryMessage::UsersLanded);
+        }
         if let Some(jobs) = self.jobs.take_off(LOGINS_PER_FLIGHT) {
             let flight = run_all(self.truth.clone(), jobs);
             launch(myself.clone(), flight, UserRegistryMessage::Landed);

@@ -1,7 +1,8 @@
 //! What the console and its API ask of the registry beside new records and lists.
 
 use super::job::Job;
-use super::{RegistryError, UserRegistry, ask};
+use super::{RegistryError, UserRegistry, ask, find_user};
+use crate::actors::batch::Haste;
 use crate::domain::client::{Client, ClientId};
 use crate::domain::user::{User, UserId};
 use crate::stores::users_and_clients::{ClientChange, UserChange};
@@ -12,7 +13,7 @@ impl UserRegistry {
     /// # Errors
     /// [`RegistryError::Overloaded`], [`RegistryError::Unavailable`].
     pub async fn look_up_user(&self, username: String) -> Result<Option<User>, RegistryError> {
-        ask(&self.console, username, Job::FindUser).await
+        find_user(&self.console, username, Haste::AtOnce).await
     }
 
     /// The user of this identifier.

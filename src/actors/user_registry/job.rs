@@ -13,7 +13,6 @@ pub(super) type Asked<Q, A> = Call<Q, Result<A, RegistryError>>;
 
 /// A call that waits for a round trip.
 pub(super) enum Job {
-    FindUser(Asked<String, Option<User>>),
     FindClient(Asked<ClientId, Option<Client>>),
     FindKnownClient(Asked<ClientId, Option<Client>>),
     AddUser(Asked<NewUser, User>),
@@ -43,7 +42,6 @@ impl Job {
     /// What it asks for, in a word.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::FindUser(_) => "find_user",
             Self::FindClient(_) => "find_client",
             Self::FindKnownClient(_) => "find_known_client",
             Self::AddUser(_) => "add_user",
@@ -65,8 +63,7 @@ impl Job {
     /// Which others it goes with.
     pub(super) fn lane(&self) -> Lane {
         match self {
-            Self::FindUser(_)
-            | Self::FindClient(_)
+            Self::FindClient(_)
             | Self::AddUser(_)
             | Self::ReplacePasswordHash(_)
             | Self::AddClient(_) => Lane::Logins,
@@ -85,7 +82,6 @@ impl Job {
     /// Whether nobody waits for it any more.
     fn is_stale(&self) -> bool {
         match self {
-            Self::FindUser(call) => call.is_stale(),
             Self::FindClient(call) | Self::FindKnownClient(call) => call.is_stale(),
             Self::AddUser(call) => call.is_stale(),
             Self::ReplacePasswordHash(call) => call.is_stale(),
@@ -108,10 +104,6 @@ impl Job {
             return;
         }
         match self {
-            Self::FindUser(call) => {
-                let found = truth.users.find_user(&call.request).await;
-                call.answer(found.map_err(Into::into));
-            }
             Self::FindClient(call) | Self::FindKnownClient(call) => {
                 let found = truth.clients.find_client(&call.request).await;
                 call.answer(found.map_err(Into::into));
@@ -184,8 +176,7 @@ impl Job {
                 let page = list_clients(truth, after.as_ref(), *limit).await;
                 call.answer(page);
             }
-            Self::FindUser(_)
-            | Self::FindClient(_)
+            Self::FindClient(_)
             | Self::FindKnownClient(_)
             | Self::AddUser(_)
             | Self::ReplacePasswordHash(_)

@@ -1,13 +1,16 @@
 //! `UserRegistry` guards the users and clients in the store. Shape: batcher; what arrives during
-//! one round trip goes with the next. Logins, made-up clients, known clients and the console each
-//! have a bound of their own, so that a flood of one sheds none of the others. A user is read at each login, a client is kept for at most
-//! a second, an absence is not kept. Deadline: the caller's, within five seconds. When it dies,
-//! queued callers get [`RegistryError::Unavailable`] at once; what was in the air is answered.
+//! one round trip goes with the next, users that log in by one query, and a login that waits long for
+//! bcrypt anyway may wait for others first. Logins, made-up clients, known clients and the console each
+//! have a bound of their own, so that a flood of one sheds none of the others. A user is read at each
+//! login, a client is kept for at most a second, an absence is not kept. Deadline: the caller's, within
+//! five seconds. When it dies, queued callers get [`RegistryError::Unavailable`] at once; what was in
+//! the air is answered.
 
 mod actor;
 mod administration;
 mod job;
 mod secrets;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +19,7 @@ use quick_cache::sync::Cache;
 use thiserror::Error;
 use tokio::time::Instant;
 
+use crate::actors::batch::Haste;
 use crate::actors::handle::{AskError, Handle, within};
 use crate::actors::supervisor::Child;
 use crate::domain::client::{Client, ClientId};
@@ -102,12 +106,17 @@ impl UserRegistry {
         )
     }
 
-    /// The user of this name, as the store has it now.
+    /// The user of this name, as the store has it now, or a tenth of a second later where there is no
+    /// haste.
     ///
     /// # Errors
     /// [`RegistryError::Overloaded`], [`RegistryError::Unavailable`].
-    pub async fn find_user(&self, username: String) -> Result<Option<User>, RegistryError> {
-        ask(&self.logins, username, Job::FindUser).await
+    pub async fn find_user(
+        &self,
+        username: String,
+        haste: Haste,
+    ) -> Result<Option<User>, RegistryError> {
+        find_user(&self.logins, username, haste).await
     }
 
     /// The client of this identifier, as the store had it within the last second.
@@ -226,6 +235,16 @@ impl UserRegistry {
     pub async fn is_reachable(&self) -> bool {
         ask(&self.known, (), Job::Ping).await.is_ok()
     }
+}
+
+async fn find_user(
+    lane: &Handle<UserRegistryMessage>,
+    username: String,
+    haste: Haste,
+) -> Result<Option<User>, RegistryError> {
+    let request = (username, haste);
+    lane.ask(request, within(DEADLINE), UserRegistryMessage::FindUser)
+        .await?
 }
 
 async fn ask<Q, A>(

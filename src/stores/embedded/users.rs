@@ -17,19 +17,26 @@ use crate::domain::standing::Standing;
 use crate::domain::token::RecordId;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use crate::stores::error::{InsertError, StoreError};
-use crate::stores::users_and_clients::{UserChange, UserStore};
+use crate::stores::users_and_clients::{FoundUser, UserChange, UserStore};
 
 #[async_trait]
 impl UserStore for EmbeddedStore {
-    async fn find_user(&self, username: &str) -> Result<Option<User>, StoreError> {
+    async fn find_users(&self, usernames: &[String]) -> Result<Vec<FoundUser>, StoreError> {
         self.read(|transaction| {
             let names = transaction.open_table(USERNAMES)?;
-            let Some(id) = names.get(username)?.map(|id| RecordId(*id.value())) else {
-                return Ok(None);
+            let users = transaction.open_table(USERS)?;
+            let of_name = |username: &String| {
+                let Some(id) = names.get(username.as_str())? else {
+                    return Ok(Ok(None));
+                };
+                let id = RecordId(*id.value());
+                let lost = || corrupt("users", "its name leads to no record");
+                let row = users.get(&id.0)?;
+                let user = row.map_or_else(|| Err(lost()), |row| read_user(id, row.value()));
+                Ok(user.map(Some))
             };
-            let user = find_by_id(transaction, &[id])?.pop().flatten();
-            let lost = || corrupt("users", "its name leads to no record");
-            user.map(Some).ok_or_else(lost)
+            // What the file does not give is an error of all, so that the file is mended.
+            usernames.iter().map(of_name).collect()
         })
         .await
     }

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 
 use crate::domain::standing::Standing;
 use crate::domain::user::{NewUser, PasswordHash, User, UserId};
 use crate::stores::error::{InsertError, StoreError};
-use crate::stores::users_and_clients::{UserChange, UserStore};
+use crate::stores::users_and_clients::{FoundUser, UserChange, UserStore};
 
 use super::documents::{change, object_id, user};
 use super::{
@@ -20,16 +20,20 @@ use super::{
 
 #[async_trait]
 impl UserStore for MongoStore {
-    async fn find_user(&self, username: &str) -> Result<Option<User>, StoreError> {
-        let found = within_deadline(self.users.find_one(doc! { "username": username })).await?;
-        let Some(document) = found else {
-            return Ok(None);
-        };
-        let corrupt = StoreError::Corrupt {
+    async fn find_users(&self, usernames: &[String]) -> Result<Vec<FoundUser>, StoreError> {
+        let find = self.users.find(doc! { "username": { "$in": usernames } });
+        let named = |document: &RawDocument| Some((user::name(document)?, user::read(document)));
+        let found = read_all(find.batch_size(one_batch(usernames.len())), named).await?;
+        let found: HashMap<String, Option<User>> = found.into_iter().collect();
+        let corrupt = || StoreError::Corrupt {
             place: "users",
             what: "its _id is not an ObjectId",
         };
-        user::read(&document).map(Some).ok_or(corrupt)
+        let of_name = |name| match found.get(name) {
+            Some(user) => user.clone().map(Some).ok_or_else(corrupt),
+            None => Ok(None),
+        };
+        Ok(usernames.iter().map(of_name).collect())
     }
 
     async fn find_users_by_id(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {

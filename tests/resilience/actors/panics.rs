@@ -40,7 +40,8 @@ const MESSAGES: &[(&str, &str, Deed)] = &[
     ("user_registry", "list_users", Deed::List),
     ("user_registry", "list_clients", Deed::List),
     ("user_registry", "ping", Deed::AskReadiness),
-    ("user_registry", "landed", Deed::Login),
+    ("user_registry", "users_landed", Deed::Login),
+    ("user_registry", "landed", Deed::StrangerLogin),
     ("user_registry", "known_landed", Deed::AskReadiness),
     ("user_registry", "pages_landed", Deed::List),
     ("password_pool", "verify", Deed::Login),
@@ -78,7 +79,8 @@ const MESSAGES: &[(&str, &str, Deed)] = &[
 /// Each round trip: the message that tells its end, what launches it, and how many steps of it are
 /// struck.
 const FLIGHTS: &[(&str, &str, Deed, usize)] = &[
-    ("user_registry", "Landed", Deed::Login, 2),
+    ("user_registry", "UsersLanded", Deed::Login, 2),
+    ("user_registry", "Landed", Deed::StrangerLogin, 2),
     ("user_registry", "KnownLanded", Deed::AskReadiness, 2),
     ("user_registry", "PagesLanded", Deed::List, 2),
     ("throttle", "Landed", Deed::Login, 2),

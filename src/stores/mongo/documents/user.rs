@@ -50,9 +50,12 @@ pub(in super::super) fn read(document: &RawDocument) -> Option<User> {
 
 /// Reads who a user is, of a document that has only that.
 pub(in super::super) fn read_name(document: &RawDocument) -> Option<(UserId, String)> {
-    let document = Fields::of(document);
-    let username = document.text("username")?.to_owned();
-    Some((document.record_id("_id")?, username))
+    Some((Fields::of(document).record_id("_id")?, name(document)?))
+}
+
+/// Reads the name alone.
+pub(in super::super) fn name(document: &RawDocument) -> Option<String> {
+    Fields::of(document).text("username").map(ToOwned::to_owned)
 }
 
 /// Reads a hash: binary from Python 3 and from us, a string from Python 2.

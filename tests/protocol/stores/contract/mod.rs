@@ -30,6 +30,7 @@ macro_rules! keeps_the_contract {
             keeps_the_contract!(@tests super::super::$open =>
                 records::a_username_is_given_once,
                 records::a_user_is_found_as_it_was_stored,
+                records::several_users_are_found_by_name_in_the_order_asked_for,
                 records::users_are_found_by_identifier_and_listed_by_page,
                 records::a_client_is_found_as_it_was_stored,
                 records::clients_are_listed_by_page,

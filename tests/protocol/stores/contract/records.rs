@@ -39,6 +39,21 @@ pub(super) async fn a_user_is_found_as_it_was_stored(truth: &Truth) {
     }
 }
 
+pub(super) async fn several_users_are_found_by_name_in_the_order_asked_for(truth: &Truth) {
+    let ids = [
+        insert_user(truth, "a").await.id,
+        insert_user(truth, "b").await.id,
+    ];
+    let asked = ["b", "nobody", "a", "b"].map(str::to_owned);
+    let found = truth.users.find_users(&asked).await.unwrap();
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|user| Some(user.unwrap()?.id))
+        .collect();
+    assert_eq!(found, [Some(ids[1]), None, Some(ids[0]), Some(ids[1])]);
+    assert!(truth.users.find_users(&[]).await.unwrap().is_empty());
+}
+
 pub(super) async fn users_are_found_by_identifier_and_listed_by_page(truth: &Truth) {
     let mut ids = Vec::new();
     for name in ["a", "b", "c", "d", "e"] {

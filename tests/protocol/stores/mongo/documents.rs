@@ -64,8 +64,15 @@ async fn a_user_of_python_2_has_a_hash_and_one_without_a_hash_has_none() {
         assert_eq!(user.password_hash.is_some(), has_hash, "{username}");
     }
     assert_eq!(truth.users.list_users(None, 10).await.unwrap().len(), 3);
+    // One that cannot be read is an error of its own name alone.
+    let unread = doc! { "_id": 7, "username": "unread", "hashpw": HASH };
+    insert(&database, "users", unread).await;
+    let asked = ["text", "unread", "none"].map(str::to_owned);
+    let found = truth.users.find_users(&asked).await.unwrap();
+    let are_read: Vec<bool> = found.iter().map(Result::is_ok).collect();
+    assert_eq!(are_read, [true, false, true]);
     // The count is the collection's own, what nobody wrote included.
-    assert_eq!(truth.users.count_users().await.unwrap(), 4);
+    assert_eq!(truth.users.count_users().await.unwrap(), 5);
 }
 
 #[tokio::test]
