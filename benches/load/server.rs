@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use warp::Filter;
 use warp::http::StatusCode;
 use warp_sentinel::clock::Clock;
+use warp_sentinel::sentinel::runtime::runtime;
 use warp_sentinel::sentinel::serving::Stop;
 use warp_sentinel::server::accept::Server;
 use warp_sentinel::server::limits::Limits;
@@ -33,16 +34,15 @@ pub(crate) fn run(role: &Role) -> Outcome<()> {
         return bare_writes::run(stores);
     }
     let settings = settings(role)?;
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
-        match role {
-            Role::Floor => serve_floor(&settings).await,
-            Role::BareTls => bare_tls::serve(&settings.data_dir).await,
-            Role::BareWrites(_) | Role::Embedded | Role::MongoDb(_) | Role::Sized(_) => {
-                serve_tokens(settings).await
-            }
+    let bare = tokio::runtime::Runtime::new;
+    match role {
+        Role::Floor => bare()?.block_on(serve_floor(&settings)),
+        Role::BareTls => bare()?.block_on(bare_tls::serve(&settings.data_dir)),
+        // As `sentinel` does.
+        Role::BareWrites(_) | Role::Embedded | Role::MongoDb(_) | Role::Sized(_) => {
+            runtime()?.block_on(serve_tokens(settings))
         }
-    })
+    }
 }
 
 fn settings(role: &Role) -> Outcome<Settings> {

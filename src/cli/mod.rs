@@ -21,10 +21,9 @@ mod user;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use tokio::runtime::Builder;
-
+use crate::sentinel::runtime::runtime;
 use crate::settings::keys;
+use clap::{Parser, Subcommand};
 use exit::Failure;
 use flags::{ServerFlags, SourceFlags};
 
@@ -68,10 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn block_on(command: Command) -> Result<(), Failure> {
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::Runtime)?;
+    let runtime = runtime().map_err(Failure::Runtime)?;
     let ended = runtime.block_on(Box::pin(command.run()));
     // A password that is being hashed for nobody must not hold up the end.
     runtime.shutdown_background();

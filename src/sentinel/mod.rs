@@ -4,6 +4,7 @@
 pub mod check;
 pub mod dev;
 pub mod error;
+pub mod runtime;
 pub mod serving;
 
 mod compose;

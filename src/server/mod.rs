@@ -15,6 +15,7 @@ mod pulse;
 mod request_head;
 pub mod tls;
 mod transport;
+pub mod turns;
 mod watchdog;
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ const EVERYTHING_BELOW: [&str; 8] = [
 ];
 
 /// Where a library may be named. A path is a room, or a file.
-const LIBRARIES: [(&str, &[&str]); 11] = [
+const LIBRARIES: [(&str, &[&str]); 12] = [
     // `settings` parses addresses with the drivers' own parsers.
     ("mongodb", &["stores", "settings"]),
     ("redis", &["stores", "settings"]),
@@ -42,6 +42,7 @@ const LIBRARIES: [(&str, &[&str]); 11] = [
     ("tokio_rustls", &["server"]),
     ("hyper", &["server"]),
     ("hyper_util", &["server"]),
+    ("uapi", &["server"]),
     ("tera", &["http", "cli"]),
     ("clap", &["cli"]),
 ];

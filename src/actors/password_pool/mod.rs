@@ -23,6 +23,7 @@ use thiserror::Error;
 use self::fair_queue::Requester;
 use self::job::{Job, Verify};
 use self::workers::Workers;
+pub use self::workers::is_hashing;
 use super::batch::{COMPANY, Haste};
 use super::handle::{AskError, Handle, within};
 use super::supervisor::Child;

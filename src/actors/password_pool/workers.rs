@@ -27,6 +27,30 @@ const SEARCHED_EVERY: Duration = Duration::from_millis(50);
 /// What a thread counts as that has ended: it takes nothing.
 const ENDED: usize = usize::MAX;
 
+/// How many threads of this process hash something.
+static HASHING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a thread of this process hashes something now.
+pub fn is_hashing() -> bool {
+    HASHING.load(Relaxed) > 0
+}
+
+/// A thread that hashes something, until it is dropped.
+struct Hashing;
+
+impl Hashing {
+    fn begin() -> Self {
+        HASHING.fetch_add(1, Relaxed);
+        Self
+    }
+}
+
+impl Drop for Hashing {
+    fn drop(&mut self) {
+        HASHING.fetch_sub(1, Relaxed);
+    }
+}
+
 /// The running threads.
 pub(super) struct Workers(Arc<Bench>);
 
@@ -145,10 +169,16 @@ impl Bench {
         let mut lanes = Lanes::new();
         let mut courtesy = Courtesy::default();
         let mut steps: u32 = 0;
+        let mut hashing = None;
         loop {
-            while lanes.len() < self.policy.lanes_each()
-                && let Some(job) = self.take(index, lanes.len())
-            {
+            while lanes.len() < self.policy.lanes_each() {
+                if lanes.is_empty() {
+                    hashing = None;
+                }
+                let Some(job) = self.take(index, lanes.len()) else {
+                    break;
+                };
+                hashing.get_or_insert_with(Hashing::begin);
                 self.begin(index, job, &mut lanes);
             }
             if lanes.is_empty() && self.queue().is_closed {

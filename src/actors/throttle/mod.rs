@@ -1,7 +1,8 @@
 //! `Throttle` guards how many logins and client authentications may fail, by counts that all servers
 //! share. Shape: batcher; what arrives during one round trip is counted with the next as one, and a
-//! login that waits long for bcrypt anyway may wait for others first. Deadline: five seconds. When it dies, queued callers get [`ThrottleError::Unavailable`] at once;
-//! an attempt whose end it was not told counts as failed until its window is over.
+//! login that waits long for bcrypt anyway may wait for others first. Deadline: five seconds. When it
+//! dies, queued callers get [`ThrottleError::Unavailable`] at once; an attempt whose end it was not told
+//! counts as failed until its window is over.
 //!
 //! Counted are the attempts of one network, and of one user name from one network: a stranger
 //! elsewhere locks nobody out. Where nobody knows the network nothing is counted, or anybody could
