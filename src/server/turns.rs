@@ -4,7 +4,8 @@
 //! one that runs, and has not had more than its share, gets the processor at once when it wakes, and is
 //! turned out of it sooner; how much of it each gets in the long run is as before. So an answer waits
 //! neither for a bcrypt thread nor for the turn of a database on the same machine. It has its price:
-//! clients and databases are interrupted more often. An older Linux takes no notice, and elsewhere nothing is asked.
+//! clients and databases are interrupted more often. An older Linux takes no notice, and elsewhere
+//! nothing is asked.
 
 use std::cell::Cell;
 use std::io;
