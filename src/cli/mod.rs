@@ -21,9 +21,10 @@ mod user;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
+
 use crate::sentinel::runtime::runtime;
 use crate::settings::keys;
-use clap::{Parser, Subcommand};
 use exit::Failure;
 use flags::{ServerFlags, SourceFlags};
 

@@ -89,9 +89,13 @@ async fn logins_that_have_time_and_their_failures_are_counted_as_one() {
     for attempt in begun {
         attempt.unwrap().failed();
     }
-    while bench.asked.settled.load(Relaxed) == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let noted = async {
+        while bench.asked.settled.load(Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let noted = tokio::time::timeout(Duration::from_secs(10), noted).await;
+    noted.expect("the failures were never noted");
     assert_eq!(bench.asked.settled.load(Relaxed), 1);
     // All six were noted by it, or it would be refused for a moment only.
     let refused = bench.begin(1, Haste::AtOnce).await.pop();
