@@ -16,21 +16,61 @@ use crate::actors::token_cache::live_token::LiveToken;
 use crate::domain::scope::Scope;
 use crate::domain::token::Grant;
 
-/// A filter that extracts the grant of a live access token with at least `scope`; of a user's only,
-/// where `needs_user`.
-pub fn require(caches: TokenCache, scope: Scope, needs_user: bool) -> BoxedFilter<(Grant,)> {
-    let scope = Arc::new(scope);
+/// Which live access tokens a route lets in.
+#[derive(Clone, Debug)]
+pub enum Needed {
+    /// Those that allow at least this.
+    Scope(Scope),
+    /// Those of users: a client never becomes one, whatever its scope.
+    User,
+    /// None: what the program asks for is no scope, so no token has it.
+    Nothing,
+}
+
+impl Needed {
+    /// All of `scopes`, each written as a `scope` parameter (RFC 6749 §3.3): one scope token, or
+    /// several with single spaces between them. What is not so written lets nobody in, rather than
+    /// everybody.
+    pub fn scopes(scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
+        let has_empty = scopes.iter().any(String::is_empty);
+        match Scope::parse(&scopes.join(" ")) {
+            Ok(scope) if !has_empty => Self::Scope(scope),
+            _ => {
+                tracing::error!(
+                    ?scopes,
+                    "a route asks for what is no scope: it lets nobody in"
+                );
+                Self::Nothing
+            }
+        }
+    }
+}
+
+/// A filter that extracts the grant of a live access token that has what is `needed`.
+pub fn require(caches: TokenCache, needed: Needed) -> BoxedFilter<(Grant,)> {
+    let needed = Arc::new(needed);
     warp::header::headers_cloned()
         .and_then(move |headers: HeaderMap| {
-            let (caches, scope) = (caches.clone(), Arc::clone(&scope));
+            let (caches, needed) = (caches.clone(), Arc::clone(&needed));
             async move {
-                let live = verify(&caches, &headers, &scope).await?;
-                let grant = live.grant();
-                if needs_user && grant.user.is_none() {
-                    // No scope would help: a client never becomes a user.
-                    return Err(BearerError::InsufficientScope(String::new()).into());
+                let none = Scope::default();
+                let scope = match &*needed {
+                    Needed::Scope(scope) => scope,
+                    Needed::User | Needed::Nothing => &none,
+                };
+                let grant = verify(&caches, &headers, scope).await?.grant();
+                let is_enough = match &*needed {
+                    Needed::Scope(_) => true,
+                    Needed::User => grant.user.is_some(),
+                    Needed::Nothing => false,
+                };
+                if is_enough {
+                    Ok::<_, Rejection>(grant)
+                } else {
+                    // No scope would help.
+                    Err(BearerError::InsufficientScope(String::new()).into())
                 }
-                Ok::<_, Rejection>(grant)
             }
         })
         .boxed()
@@ -54,4 +94,30 @@ pub(super) async fn verify(
         return Err(BearerError::InsufficientScope(scope.to_string()));
     }
     Ok(live)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_read_as_in_a_request() {
+        let needed = |scopes: &[&str]| match Needed::scopes(scopes.iter().copied()) {
+            Needed::Scope(scope) => Some(scope.to_string()),
+            Needed::User | Needed::Nothing => None,
+        };
+        assert_eq!(needed(&[]).as_deref(), Some(""));
+        assert_eq!(needed(&["write", "read"]).as_deref(), Some("read write"));
+        assert_eq!(needed(&["write read"]).as_deref(), Some("read write"));
+        for wrong in [
+            &[""][..],
+            &["read", ""],
+            &["read  write"],
+            &[" read"],
+            &["\"read\""],
+            &["lire\u{e9}"],
+        ] {
+            assert_eq!(needed(wrong), None, "{wrong:?}");
+        }
+    }
 }

@@ -24,6 +24,7 @@ use crate::actors::supervisor::Tree;
 use crate::clock::Clock;
 use crate::domain::scope::Scope;
 use crate::domain::token::Grant;
+use crate::http::protect::Needed;
 use crate::http::{self, Handles, Surface, protect};
 use crate::server::tls::Certificates;
 use crate::settings::Settings;
@@ -79,22 +80,27 @@ impl Sentinel {
     /// A filter that extracts the grant of a live access token, or rejects with an answer of
     /// RFC 6750.
     pub fn require_oauth(&self) -> BoxedFilter<(Grant,)> {
-        protect::require(self.0.handles.caches.clone(), Scope::default(), false)
+        self.require(Needed::Scope(Scope::default()))
     }
 
     /// As [`Sentinel::require_oauth`], for tokens of users: one that a client got for itself
     /// (RFC 6749 §4.4) is refused with 403, and the user of the grant is always there.
     pub fn require_oauth_user(&self) -> BoxedFilter<(Grant,)> {
-        protect::require(self.0.handles.caches.clone(), Scope::default(), true)
+        self.require(Needed::User)
     }
 
-    /// As [`Sentinel::require_oauth`], for tokens that have each of `scopes`.
+    /// As [`Sentinel::require_oauth`], for tokens that have each of `scopes`: one scope token each, or
+    /// several with single spaces between them. What cannot be a scope (RFC 6749 §3.3), such as an
+    /// empty text, is told in the log and lets nobody in.
     pub fn require_oauth_scopes<S: Into<String>>(
         &self,
         scopes: impl IntoIterator<Item = S>,
     ) -> BoxedFilter<(Grant,)> {
-        let scope = scopes.into_iter().map(Into::into).collect();
-        protect::require(self.0.handles.caches.clone(), scope, false)
+        self.require(Needed::scopes(scopes))
+    }
+
+    fn require(&self, needed: Needed) -> BoxedFilter<(Grant,)> {
+        protect::require(self.0.handles.caches.clone(), needed)
     }
 
     /// Reads the certificate and the templates again. What is bad does not replace what is good.

@@ -120,6 +120,10 @@ async fn a_token_without_the_scope_is_forbidden_and_told_which_it_takes() {
         ("write", app.get("/writing").bearer_auth(&token)),
         ("write", verify("?scope=write")),
         ("admin read write", verify("?scope=write+read%20admin")),
+        (
+            "unreadable: of a program",
+            app.get("/nobodys").bearer_auth(&token),
+        ),
         ("unreadable: a quote", verify("?scope=%22canary7f")),
         ("unreadable: a percent code", verify("?scope=%zzcanary7f")),
         ("unreadable: twice", verify("?scope=read&scope=read")),

@@ -411,7 +411,7 @@ async fn start(mut settings: Settings, clock: Clock) -> TestApp {
     }
 }
 
-// The program of the seed's README, and a route that wants a scope.
+// The program of the seed's README, and routes that want a scope, a user, and what is no scope.
 fn endpoint(sentinel: &Sentinel) -> warp::filters::BoxedFilter<(warp::reply::Response,)> {
     use warp::Reply;
     let endpoint = warp::path!("endpoint")
@@ -423,7 +423,11 @@ fn endpoint(sentinel: &Sentinel) -> warp::filters::BoxedFilter<(warp::reply::Res
     let own = warp::path!("own")
         .and(sentinel.require_oauth_user())
         .map(|grant: warp_sentinel::Grant| grant.user.unwrap().username.into_response());
-    endpoint.or(writing).unify().or(own).unify().boxed()
+    let nobodys = warp::path!("nobodys")
+        .and(sentinel.require_oauth_scopes([""]))
+        .map(|_grant| "nobody comes here".into_response());
+    let guarded = endpoint.or(writing).unify().or(own).unify();
+    guarded.or(nobodys).unify().boxed()
 }
 
 fn new_user(username: &str, text: &str) -> NewUser {
