@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use metrics::Counter;
-use ractor::{ActorRef, Message};
+use ractor::{ActorId, ActorRef, Message};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
@@ -209,13 +209,18 @@ impl<M: Message> Handle<M> {
         let _died_just_now = self.send(message);
     }
 
-    /// Waits until the actor is there again, at most until `deadline`.
-    pub(super) async fn wait_for_restart(&self, deadline: Instant) {
+    /// The actor that is asked now, to tell it from its successor.
+    pub(super) fn asked(&self) -> Option<ActorId> {
+        self.actor.borrow().as_ref().map(|actor| actor.get_id())
+    }
+
+    /// Waits until there is a successor of `earlier`, at most until `deadline`. One that dies drops
+    /// what it was asked a moment before it is seen to be dead, so its state tells nothing.
+    pub(super) async fn wait_for_successor(&self, earlier: Option<ActorId>, deadline: Instant) {
         let mut actor = self.actor.clone();
         let is_up = actor.wait_for(|found| {
-            found
-                .as_ref()
-                .is_some_and(|actor| actor.get_status() <= ractor::ActorStatus::Running)
+            let found = found.as_ref().map(|actor| actor.get_id());
+            found.is_some() && found != earlier
         });
         let _late = tokio::time::timeout_at(deadline, is_up).await;
     }

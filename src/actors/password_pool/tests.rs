@@ -129,19 +129,20 @@ async fn a_panic_of_the_actor_costs_nothing_that_was_queued_or_is_hashed() {
         for _ in 0..1_000 {
             tokio::task::yield_now().await;
         }
+        let asked = bench.pool.handle.asked();
         let planned = bench
             .tree
             .plan_panic("password_pool", Moment::Before("verify"), 1);
         let lost = bench.verify("right", &own).await;
-        (lost, planned.unwrap().happened())
+        (lost, planned.unwrap().happened(), asked)
     };
-    let (answers, (lost, panics)) = tokio::join!(queued, panicking);
+    let (answers, (lost, panics, asked)) = tokio::join!(queued, panicking);
     assert_eq!(panics, 1);
     assert!(matches!(lost, Err(PasswordPoolError::Gone(_))), "{lost:?}");
     let done = answers.iter().filter(|answer| matches!(answer, Ok(true)));
     assert_eq!(done.count(), 60);
     let deadline = within(DEADLINE);
-    bench.pool.handle.wait_for_restart(deadline).await;
+    bench.pool.handle.wait_for_successor(asked, deadline).await;
     assert!(bench.verify("right", &own).await.unwrap());
 }
 

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::join_all;
 use ractor::ActorProcessingErr;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::actors::batch::{Batch, Landed, launch};
@@ -155,15 +156,42 @@ async fn the_call_that_met_a_panic_hears_of_it_and_those_behind_it_may_ask_again
     let plan = tree
         .plan_panic("batcher", Moment::Before("ask"), 1)
         .unwrap();
+    let asked = handle.asked();
     let (met, behind) = tokio::join!(ask(&handle, LONG), ask(&handle, LONG));
     assert_eq!(met.0, Err(AskError::Panicked));
     assert_eq!(behind.0, Err(AskError::Gone));
     drop(plan);
     gate.open.add_permits(1);
-    handle.wait_for_restart(within(LONG)).await;
+    handle.wait_for_successor(asked, within(LONG)).await;
     assert_eq!(ask(&handle, LONG).await.0, Ok(()));
     let picture = &tree.picture().actors()[0];
     assert_eq!((picture.restarts, picture.in_flight), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_again_is_never_given_the_actor_that_died() {
+    for _ in 0..300 {
+        let (handle, tree, gate) = batcher(false).await;
+        gate.open.add_permits(8);
+        let _plan = tree.plan_panic("batcher", Moment::Before("ask"), 1);
+        let mut callers = JoinSet::new();
+        for _ in 0..8 {
+            let handle = handle.clone();
+            callers.spawn(async move {
+                let asked = handle.asked();
+                match ask(&handle, LONG).await.0 {
+                    Err(AskError::Gone) => {
+                        handle.wait_for_successor(asked, within(LONG)).await;
+                        ask(&handle, LONG).await.0
+                    }
+                    answer => answer,
+                }
+            });
+        }
+        let answers = callers.join_all().await;
+        let gone = answers.iter().filter(|own| **own == Err(AskError::Gone));
+        assert_eq!(gone.count(), 0);
+    }
 }
 
 #[tokio::test]

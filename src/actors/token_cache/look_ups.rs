@@ -29,11 +29,12 @@ impl LookUps {
         let deadline = within(VERIFY_DEADLINE);
         let message = |call| self.gathering.push(call).map(TokenCacheMessage::LookUp);
         let ask = || self.actor.ask(token.clone(), deadline, message);
+        let asked = self.actor.asked();
         match ask().await {
             // A look-up changes nothing, so it is asked again of the restarted actor; once, or one
             // that makes its actor panic would spend the budget of restarts alone.
             Err(AskError::Gone) => {
-                self.actor.wait_for_restart(deadline).await;
+                self.actor.wait_for_successor(asked, deadline).await;
                 ask().await?
             }
             answer => answer?,
