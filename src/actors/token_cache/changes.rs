@@ -1,6 +1,7 @@
 //! Changes of the fast copy: what is to be set and deleted, for each shard as one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -34,8 +35,7 @@ impl TokenCache {
         self.change(changes).await
     }
 
-    /// Takes tokens out of Redis and the local copy that may have ended: if they live, the truth
-    /// puts them back.
+    /// Takes tokens that have ended out of Redis and the local copy.
     ///
     /// # Errors
     /// As an outcome of [`TokenCache::publish`].
@@ -46,6 +46,25 @@ impl TokenCache {
         let set = Vec::new();
         let outcomes = self.change(vec![Publication { set, delete }]).await;
         outcomes.into_iter().collect()
+    }
+
+    /// As [`TokenCache::withdraw`], for tokens of which nobody knows whether they have ended: what
+    /// lives is put back within seconds of the truth's telling so.
+    ///
+    /// # Errors
+    /// As [`TokenCache::withdraw`].
+    pub(in crate::actors) async fn withdraw_doubtful(
+        &self,
+        delete: Vec<TokenKey>,
+    ) -> Result<(), CacheError> {
+        let losses = delete.iter().filter_map(|token| self.shard(token));
+        let losses: Vec<_> = losses.map(|shard| Arc::clone(&shard.losses)).collect();
+        let withdrawn = self.withdraw(delete).await;
+        // Not before: a look for what Redis lacks may have been under way.
+        for own in losses {
+            own.note();
+        }
+        withdrawn
     }
 
     async fn change(&self, changes: Vec<Publication>) -> Vec<Result<(), CacheError>> {
@@ -67,9 +86,15 @@ impl TokenCache {
         // The actor does so too. But it may be dead, and what has ended in the truth must not be
         // served by this server while its successor is awaited.
         shard.local.forget(&part.delete);
+        let has_new = !part.set.is_empty();
         let message = TokenCacheMessage::Change;
         let changed = shard.changes.ask(part, within(CHANGE_DEADLINE), message);
-        changed.await?
+        let changed = changed.await;
+        if changed.is_err() && has_new {
+            // The shard died with it, or will be late.
+            shard.losses.note();
+        }
+        changed?
     }
 
     // What each shard can do in one transaction, and which shards each change is of.

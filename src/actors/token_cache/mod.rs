@@ -74,6 +74,7 @@ struct Shard {
     look_ups: LookUps,
     changes: Handle<TokenCacheMessage>,
     local: Arc<LocalCopy>,
+    losses: Arc<Losses>,
     is_connected: watch::Receiver<bool>,
 }
 
@@ -131,6 +132,7 @@ impl TokenCache {
                         gathering,
                     },
                     local,
+                    losses: Arc::clone(&losses),
                     is_connected,
                 });
             }

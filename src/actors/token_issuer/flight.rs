@@ -156,7 +156,10 @@ impl Flight {
             .partition(|(_, is_done)| *is_done);
         let lost: Vec<Plan> = lost.into_iter().map(|(plan, _)| plan).collect();
         // A write that is told as not done may have been done and replaced by another since.
-        self.forget_ended(&lost).await;
+        let ended = ended_by(&lost);
+        if !ended.is_empty() {
+            let _replayed_later = self.caches.withdraw(ended).await;
+        }
         let done = done.into_iter().map(|(plan, _)| plan).collect();
         let outdated = self.publish(done, settlement).await;
         if !outdated.is_empty() {
@@ -213,19 +216,23 @@ impl Flight {
         });
         let revoked: Vec<TokenKey> = revoked.collect();
         if !revoked.is_empty() {
-            let _not_answered_as_done = self.caches.withdraw(revoked).await;
+            let _not_answered_as_done = self.caches.withdraw_doubtful(revoked).await;
         }
     }
 
     // After a write of unknown outcome the fast copy goes without the tokens that it may have ended:
     // if they live, the truth puts them back.
     pub(super) async fn forget_ended(&self, plans: &[Plan]) {
-        let ended = plans.iter().flat_map(|plan| plan.step.ended());
-        let delete: Vec<TokenKey> = ended.map(|record| record.access_token.clone()).collect();
-        if !delete.is_empty() {
-            let _replayed_later = self.caches.withdraw(delete).await;
+        let ended = ended_by(plans);
+        if !ended.is_empty() {
+            let _replayed_later = self.caches.withdraw_doubtful(ended).await;
         }
     }
+}
+
+fn ended_by(plans: &[Plan]) -> Vec<TokenKey> {
+    let ended = plans.iter().flat_map(|plan| plan.step.ended());
+    ended.map(|record| record.access_token.clone()).collect()
 }
 
 pub(super) fn answer_all(jobs: impl IntoIterator<Item = Job>, error: &IssueError) {

@@ -132,16 +132,18 @@ impl Flight {
         if new.is_empty() || !self.caches.has_redis() {
             return;
         }
-        let delete: Vec<TokenKey> = match self.truth.tokens.find_present(&new).await {
+        match self.truth.tokens.find_present(&new).await {
             Ok(present) => {
                 let is_gone = |token: &TokenKey| !present.contains(token);
-                new.into_iter().filter(is_gone).collect()
+                let gone: Vec<TokenKey> = new.into_iter().filter(is_gone).collect();
+                if !gone.is_empty() {
+                    let _replayed_later = self.caches.withdraw(gone).await;
+                }
             }
             // Not knowing, the fast copy goes without them; the truth will put them back.
-            Err(_) => new,
-        };
-        if !delete.is_empty() {
-            let _replayed_later = self.caches.withdraw(delete).await;
+            Err(_) => {
+                let _replayed_later = self.caches.withdraw_doubtful(new).await;
+            }
         }
     }
 }

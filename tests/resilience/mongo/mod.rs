@@ -11,6 +11,7 @@ mod outage;
 mod request;
 mod shed;
 mod unconfirmed;
+mod withdrawn;
 
 use std::time::{Duration, Instant};
 
