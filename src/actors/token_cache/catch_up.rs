@@ -196,7 +196,9 @@ impl Flights {
     }
 
     // Those of these tokens that live on in the truth; the others are deleted, and all of them if
-    // it does not answer. Fails only if Redis does.
+    // it does not answer. A primary that was deposed and does not know it yet knows of no end since,
+    // and what it told would let tokens in on all servers: so a majority confirms it first. Fails only
+    // if Redis does.
     async fn still_live(
         &self,
         redis: &RedisConnection,
@@ -205,7 +207,11 @@ impl Flights {
         if tokens.is_empty() {
             return Ok(Ok(Vec::new()));
         }
-        let found = match in_budget(self.truth.find_by_access_token(tokens)).await {
+        let found = in_budget(async {
+            self.truth.confirm().await?;
+            self.truth.find_by_access_token(tokens).await
+        });
+        let found = match found.await {
             Ok(found) => found,
             Err(error) => {
                 redis.delete(tokens).await?;

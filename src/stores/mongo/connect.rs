@@ -149,11 +149,12 @@ fn apply(settings: &MongoSettings, options: &mut ClientOptions) {
         .get_or_insert_with(|| String::from("warp-sentinel"));
     // What a majority has is never rolled back: nothing is answered on less. A primary that was
     // deposed and does not know it yet may still answer such a read with what was true before; for
-    // that it must be cut off from the majority and reachable for us. No write follows from it,
+    // that it must be cut off from the majority and reachable for us. No write to it follows from it,
     // since a majority refuses to confirm it; the driver turns away from it as soon as it sees its
     // successor; and after the election timeout it steps down by itself. A linearizable read closes
     // this gap for the price of a majority write: it is made where a refresh or a revocation would
-    // be decided on what was not found (`confirm_primary`), and not for each look-up.
+    // be decided on what was not found, and where a token is put back into Redis
+    // (`confirm_primary`), and not for each look-up.
     options.read_concern = Some(ReadConcern::majority());
     // A single server acknowledges before the journal unless told otherwise.
     let write_concern = WriteConcern::builder()

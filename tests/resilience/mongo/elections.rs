@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use ::redis::AsyncCommands;
+
 use super::request::check_no_orphans;
 use super::*;
 use crate::figures::tell;
@@ -94,6 +96,41 @@ async fn a_primary_that_lost_its_majority_refuses_no_refresh_and_tells_no_revoca
     };
     assert_eq!(refusal.error(), "invalid_grant", "{}", refusal.body);
     assert_eq!(app.revoke(token).await.status, 204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_lost_its_majority_puts_nothing_back_into_redis() {
+    let mut set = ReplicaSet::start().await;
+    let app = spawn_app_with(&[("SENTINEL_MONGO_URI", &set.uri())]).await;
+    let token = app.login().await.access;
+    let client = ::redis::Client::open(app.redis_url.as_str()).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let companion = format!("sentinel:{{{token}}}");
+    let lost: u32 = redis.del(&[&token, &companion]).await.unwrap();
+    assert_eq!(lost, 2);
+    let primary = set.primary().await;
+    let others = [(primary + 1) % 3, (primary + 2) % 3];
+    for other in others {
+        set.signal(other, "STOP");
+    }
+    // It may have ended at a successor that this one has not heard of.
+    let verified = app.verify(&token).await.status;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let put_back: bool = redis.exists(&token).await.unwrap();
+    for other in others {
+        set.signal(other, "CONT");
+    }
+    assert_eq!((verified.as_u16(), put_back), (204, false));
+    set.primary().await;
+    let back = Instant::now();
+    while !redis.exists::<_, bool>(&token).await.unwrap() {
+        assert!(
+            back.elapsed() < Duration::from_secs(10),
+            "it is not put back"
+        );
+        check_verified(&app, &token, 204).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn endure(fate: Fate) {
