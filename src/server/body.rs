@@ -10,7 +10,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::pulse::{InFlight, Pulse};
+use super::parked::{Place, Unread};
+use super::pulse::{Awaited, InFlight, Pulse};
 
 /// The body of a request. It fails when it has not arrived whole within the deadline; HTTP/1.1 then
 /// closes the connection behind the response, HTTP/2 resets the stream.
@@ -18,16 +19,35 @@ use super::pulse::{InFlight, Pulse};
 pub struct RequestBody {
     incoming: Incoming,
     limit: Duration,
-    /// Runs from the first wait for the peer; most bodies come with their head and need none.
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// From the first wait for the peer on; most bodies come with their head and need none.
+    wait: Option<Wait>,
     pulse: Arc<Pulse>,
-    is_complete: bool,
+    /// Until it has come whole.
+    unread: Option<Unread>,
+}
+
+/// The wait for a peer to send a body.
+#[derive(Debug)]
+struct Wait {
+    deadline: Pin<Box<Sleep>>,
+    place: Place,
+    _awaited: Awaited,
+}
+
+impl Wait {
+    /// Ready when it has lasted too long: for the deadline, or for the others that wait.
+    fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self.deadline.as_mut().poll(context) {
+            Poll::Pending => self.place.poll_needed(context),
+            Poll::Ready(()) => Poll::Ready(()),
+        }
+    }
 }
 
 /// Why the body of a request ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It did not arrive in time. Its source tells so to services, which know nothing of us.
+    /// It did not arrive in time, which is less where many are waited for. Its source tells so to services, which know nothing of us.
     #[error("the body did not arrive within {0:?}")]
     TooSlow(Duration, #[source] io::Error),
     /// The connection broke, or what came is not HTTP.
@@ -49,21 +69,30 @@ pub(super) struct ResponseBody<B> {
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, limit: Duration, pulse: Arc<Pulse>) -> Self {
-        let is_complete = incoming.is_end_stream();
-        Self {
+    /// The body that comes on `pulse`'s connection; `None` where too many have not come whole.
+    pub(super) fn admit(incoming: Incoming, limit: Duration, pulse: Arc<Pulse>) -> Option<Self> {
+        let unread = if incoming.is_end_stream() {
+            None
+        } else {
+            Some(pulse.parked().admit()?)
+        };
+        Some(Self {
             incoming,
             limit,
-            deadline: None,
+            wait: None,
             pulse,
-            is_complete,
-        }
+            unread,
+        })
     }
 
-    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let limit = self.limit;
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(limit)));
-        deadline.as_mut().poll(context)
+    fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let (limit, pulse) = (self.limit, &self.pulse);
+        let wait = self.wait.get_or_insert_with(|| Wait {
+            deadline: Box::pin(sleep(limit)),
+            place: pulse.parked().enter(),
+            _awaited: Awaited::new(Arc::clone(pulse)),
+        });
+        wait.poll_over(context)
     }
 }
 
@@ -76,14 +105,17 @@ impl Body for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         // A peer that always has one more byte ready must not escape the deadline.
-        if self.deadline.is_some() && self.poll_deadline(context).is_ready() {
+        if self.wait.is_some() && self.poll_over(context).is_ready() {
             return Poll::Ready(Some(Err(BodyError::too_slow(self.limit))));
         }
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
-            ready!(self.poll_deadline(context));
+            ready!(self.poll_over(context));
             return Poll::Ready(Some(Err(BodyError::too_slow(self.limit))));
         };
-        self.is_complete = frame.is_none() || self.incoming.is_end_stream();
+        if frame.is_none() || self.incoming.is_end_stream() {
+            self.wait = None;
+            self.unread = None;
+        }
         if let Some(Ok(frame)) = &frame {
             self.pulse.note_body(frame.data_ref().map_or(0, Bytes::len));
         }
@@ -101,7 +133,7 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if !self.is_complete {
+        if self.unread.is_some() {
             self.pulse.note_abandoned_body();
         }
     }

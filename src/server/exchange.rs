@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use hyper::service::{Service, service_fn};
-use hyper::{Method, Request, Response, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::service::TowerToHyperService;
 
 use super::body::{RequestBody, ResponseBody};
@@ -42,13 +42,9 @@ where
         let version = request.version();
         let is_head = request.method() == Method::HEAD;
         let in_flight = InFlight::start(Arc::clone(&pulse));
-        let refusal = request_head::refusal(&request, &limits);
-        let request = request
-            .map(|incoming| RequestBody::new(incoming, limits.request_body, Arc::clone(&pulse)));
-        let answer = match refusal {
-            Some(status) => Err(status),
-            None => Ok(service.call(request)),
-        };
+        // What is refused is dropped here, and not kept until its answer is sent.
+        let admitted = admit(request, &limits, &pulse);
+        let answer = admitted.map(|request| service.call(request));
         async move {
             let mut response = match answer {
                 Err(status) => request_head::refuse(status, version).map(|()| None),
@@ -64,6 +60,26 @@ where
             Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, in_flight)))
         }
     })
+}
+
+/// The request as a service may see it, or the status that refuses it.
+fn admit(
+    request: Request<Incoming>,
+    limits: &Limits,
+    pulse: &Arc<Pulse>,
+) -> Result<Request<RequestBody>, StatusCode> {
+    let refusal = request_head::refusal(&request, limits);
+    let (head, incoming) = request.into_parts();
+    let has_body = !incoming.is_end_stream();
+    let admitted = match refusal {
+        Some(status) => Err(status),
+        None => RequestBody::admit(incoming, limits.request_body, Arc::clone(pulse))
+            .ok_or(StatusCode::SERVICE_UNAVAILABLE),
+    };
+    if admitted.is_err() && has_body {
+        pulse.note_abandoned_body();
+    }
+    admitted.map(|body| Request::from_parts(head, body))
 }
 
 /// What answers `HEAD`: that of `GET` without its body, of which the length stays (RFC 9110 §9.3.2,

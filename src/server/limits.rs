@@ -35,8 +35,14 @@ pub struct Limits {
     /// Bytes of a request target.
     pub target_bytes: usize,
     /// Connections at one time. For one more, the oldest that never made a request is cut, or else one
-    /// that waits for its next; if all have one in flight, it waits in the system's queue.
+    /// that waits for its next or for its body; if all wait for an answer, it waits in the system's
+    /// queue.
     pub connections: usize,
+    /// Requests of all connections whose bodies have not come whole. One more is told to come again.
+    pub unread_bodies: usize,
+    /// Those of them that are waited for. For one more, the one that has waited longest is told that it
+    /// was too slow.
+    pub awaited_bodies: usize,
     /// Requests at one time on an HTTP/2 connection.
     pub streams: u32,
     /// Bytes of a request's body that an HTTP/2 peer may send before they are read; at least 65,535 on
@@ -69,6 +75,8 @@ impl Default for Limits {
             header_lines: 100,
             target_bytes: 8 * 1024,
             connections: 10_000,
+            unread_bodies: 4_096,
+            awaited_bodies: 2_048,
             streams: 128,
             stream_window: 16 * 1024,
             idle_bytes: 128 * 1024,

@@ -11,6 +11,7 @@ mod connection;
 mod exchange;
 pub mod limits;
 pub mod listener;
+mod parked;
 mod pulse;
 mod request_head;
 pub mod tls;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use super::limits::Limits;
+use super::parked::Parked;
 
 /// What a peer has to take of a response to begin its wait anew; less is only a show of reading.
 const STEP_BYTES: usize = 16 * 1024;
@@ -40,6 +41,10 @@ pub(super) enum Phase {
 /// The counts of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
+    /// Where its requests wait for their bodies, beside those of all connections.
+    parked: Parked,
+    /// Requests whose bodies are waited for.
+    awaited: AtomicUsize,
     is_http2: AtomicBool,
     started: AtomicUsize,
     ended: AtomicUsize,
@@ -62,6 +67,18 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
+    pub(super) fn new(parked: Parked) -> Self {
+        Self {
+            parked,
+            ..Self::default()
+        }
+    }
+
+    /// Where its requests wait for their bodies.
+    pub(super) fn parked(&self) -> &Parked {
+        &self.parked
+    }
+
     pub(super) fn note_http2(&self) {
         self.is_http2.store(true, Relaxed);
     }
@@ -132,9 +149,9 @@ impl Pulse {
         self.started.load(Relaxed) > 0
     }
 
-    /// Whether cutting the connection would cost the peer no answer.
+    /// Whether cutting the connection would cost the peer no answer to what it has sent whole.
     pub(super) fn is_between_requests(&self) -> bool {
-        !self.has_requests() && !self.is_write_blocked.load(Relaxed)
+        self.in_flight() == self.awaited.load(Relaxed) && !self.is_write_blocked.load(Relaxed)
     }
 
     fn count_outcome(&self, is_answered: bool) {
@@ -150,7 +167,12 @@ impl Pulse {
     }
 
     fn has_requests(&self) -> bool {
-        self.started.load(Relaxed) != self.ended.load(Relaxed)
+        self.in_flight() > 0
+    }
+
+    fn in_flight(&self) -> usize {
+        let started = self.started.load(Relaxed);
+        started.wrapping_sub(self.ended.load(Relaxed))
     }
 
     /// Whether the peer costs more than it asks for. HTTP/1.1 has nothing to send but requests, and
@@ -186,6 +208,23 @@ impl Pulse {
             _ => Phase::Idle,
         };
         (phase, started)
+    }
+}
+
+/// A request whose body is waited for, while it is.
+#[derive(Debug)]
+pub(super) struct Awaited(Arc<Pulse>);
+
+impl Awaited {
+    pub(super) fn new(pulse: Arc<Pulse>) -> Self {
+        pulse.awaited.fetch_add(1, Relaxed);
+        Self(pulse)
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.awaited.fetch_sub(1, Relaxed);
     }
 }
 

@@ -21,6 +21,7 @@ use super::body::RequestBody;
 use super::connection::{Connection, ConnectionError};
 use super::limits::Limits;
 use super::listener::Listener;
+use super::parked::Parked;
 use super::pulse::Pulse;
 use super::tls::Certificates;
 use super::transport::Socket;
@@ -61,6 +62,7 @@ type Arrival = (Socket, Option<SocketAddr>);
 struct Hall<F> {
     tls: Option<Arc<Certificates>>,
     limits: Limits,
+    parked: Parked,
     make_service: Arc<F>,
     stage: watch::Sender<Stage>,
     connections: JoinSet<()>,
@@ -100,6 +102,7 @@ impl Server {
         let mut hall = Hall {
             tls: self.tls,
             limits: self.limits,
+            parked: Parked::new(&self.limits),
             make_service: Arc::new(make_service),
             stage: watch::Sender::new(Stage::Open),
             connections: JoinSet::new(),
@@ -165,7 +168,7 @@ impl<F> Hall<F> {
         let is_tls = tls.is_some();
         let opening = Connection::open(socket, tls, self.limits, self.stage.subscribe());
         let make_service = Arc::clone(&self.make_service);
-        let pulse = Arc::new(Pulse::default());
+        let pulse = Arc::new(Pulse::new(self.parked.clone()));
         let counts = Arc::clone(&pulse);
         let task = self.connections.spawn(async move {
             let _permit = permit;
@@ -184,8 +187,8 @@ impl<F> Hall<F> {
 
     /// Cuts the connection that has been open longest without making a request: at the cap, silent
     /// peers must not keep others out until their deadlines. If all have made one, it cuts one that
-    /// waits for its next: a request now and then is no better a reason to keep others out. One whose
-    /// request is in flight is left alone.
+    /// waits for its next, or for the body of one: a request now and then is no better a reason to keep
+    /// others out. One that waits for an answer is left alone.
     fn make_room(&mut self) {
         self.sort_guests();
         if let Some((task, _)) = self.newcomers.pop_front() {

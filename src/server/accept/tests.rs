@@ -289,26 +289,89 @@ async fn a_panic_ends_one_connection_alone() {
 }
 
 #[tokio::test]
-async fn at_the_cap_a_peer_in_use_is_left_alone_and_others_wait() {
+async fn at_the_cap_who_waits_for_an_answer_is_left_alone_and_others_wait() {
     let limits = Limits {
         connections: 1,
         ..patient()
     };
     let server = start(limits, None).await;
     let mut first = server.connect().await;
-    // Its request is in flight until its body comes.
-    let begin =
-        b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
-    first.write_all(begin).await.unwrap();
+    first.write_all(&head("GET /slow")).await.unwrap();
+    tokio::time::sleep(SHORT / 3).await;
+    let mut second = server.connect().await;
+    second.write_all(&head("GET /peer")).await.unwrap();
+    let answers = tokio::select! {
+        biased;
+        first = read_until(&mut first, "whole") => first,
+        _ = read_until(&mut second, "}") => panic!("served beyond the cap"),
+    };
+    assert!(answers.contains("slow but whole"), "{answers}");
+    drop(first);
+    assert!(read_until(&mut second, "}").await.contains("Peer"));
+}
+
+/// A request whose body is to follow when the server has begun to wait for it.
+const BEGUN: &[u8] =
+    b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+
+#[tokio::test]
+async fn at_the_cap_who_lets_us_wait_for_a_body_makes_room() {
+    let limits = Limits {
+        connections: 1,
+        ..patient()
+    };
+    let server = start(limits, None).await;
+    let mut first = server.connect().await;
+    first.write_all(BEGUN).await.unwrap();
     read_until(&mut first, "100 Continue\r\n\r\n").await;
     let mut second = server.connect().await;
     second.write_all(&head("GET /peer")).await.unwrap();
-    let early = tokio::time::timeout(SHORT, read_until(&mut second, "}")).await;
-    assert!(early.is_err(), "served beyond the cap");
+    assert!(read_until(&mut second, "}").await.contains("Peer"));
+    assert_eq!(read_to_end(&mut first).await, "");
+}
+
+#[tokio::test]
+async fn where_too_many_bodies_have_not_come_whole_one_more_is_told_to_come_again() {
+    let limits = Limits {
+        unread_bodies: 1,
+        ..patient()
+    };
+    let server = start(limits, None).await;
+    let mut first = server.connect().await;
+    first.write_all(BEGUN).await.unwrap();
+    read_until(&mut first, "100 Continue\r\n\r\n").await;
+    let refused = server.exchange(BEGUN).await;
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    assert!(refused.contains("\r\nretry-after: 1\r\n"), "{refused}");
+    let mut other = server.connect().await;
+    other.write_all(&head("GET /peer")).await.unwrap();
+    assert!(read_until(&mut other, "}").await.contains("Peer"));
     first.write_all(b"ab").await.unwrap();
     assert!(read_until(&mut first, "2 bytes").await.contains("200"));
-    drop(first);
-    assert!(read_until(&mut second, "}").await.contains("Peer"));
+    first.write_all(BEGUN).await.unwrap();
+    read_until(&mut first, "100 Continue\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn where_too_many_bodies_are_waited_for_the_longest_wait_ends() {
+    let limits = Limits {
+        awaited_bodies: 2,
+        ..patient()
+    };
+    let server = start(limits, None).await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let mut stream = server.connect().await;
+        stream.write_all(BEGUN).await.unwrap();
+        read_until(&mut stream, "100 Continue\r\n\r\n").await;
+        waiting.push(stream);
+    }
+    let refused = read_to_end(&mut waiting.remove(0)).await;
+    assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
+    for mut stream in waiting {
+        stream.write_all(b"ab").await.unwrap();
+        assert!(read_until(&mut stream, "2 bytes").await.contains("200"));
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 use std::net::Ipv6Addr;
 
-use hyper::header::{ALLOW, CONNECTION, HOST, HeaderValue};
+use hyper::header::{ALLOW, CONNECTION, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::limits::Limits;
@@ -48,6 +48,9 @@ pub(super) fn refuse(status: StatusCode, version: Version) -> Response<()> {
     if status == StatusCode::METHOD_NOT_ALLOWED {
         // RFC 9110 §15.5.6: the server "MUST generate an Allow header field" with a 405.
         headers.insert(ALLOW, HeaderValue::from_static(METHODS));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     // Who cannot make a head may have lost count of where requests begin; what follows is not
     // worth a guess. HTTP/2 has frames and no such header (RFC 9113 §8.2.2).

@@ -5,6 +5,7 @@
 mod exhaustion;
 mod floods;
 mod oversized;
+mod parked;
 mod slow;
 
 use crate::support::length::number;
