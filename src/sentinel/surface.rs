@@ -42,7 +42,8 @@ fn hosts(settings: &Settings) -> Vec<String> {
         {
             let own = ["localhost", "127.0.0.1", "[::1]"];
             let own = own.map(|host| format!("{host}:{}", address.port()));
-            own.into_iter().chain(issuer).collect()
+            let bound = address.to_string();
+            own.into_iter().chain([bound]).chain(issuer).collect()
         }
         ListenAddress::Tcp(_) | ListenAddress::Unix(_) => issuer.collect(),
     }
@@ -72,4 +73,33 @@ fn issuer_host(issuer: &url::Url) -> Option<String> {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::settings::sources::{ConfigSource, Mode, Sources};
+
+    #[test]
+    fn the_console_answers_under_the_address_that_it_listens_on() {
+        let hosts_of = |listen: &str| {
+            let listen = (OsString::from("SENTINEL_LISTEN"), OsString::from(listen));
+            let settings = Settings::load(&Sources {
+                mode: Mode::Dev,
+                flags: Vec::new(),
+                environment: vec![listen],
+                config: ConfigSource::Optional(PathBuf::from("/nonexistent/sentinel.toml")),
+            });
+            surface(&settings.unwrap().settings).hosts
+        };
+        for listen in ["127.0.0.2:5000", "127.0.0.1:5000", "[::1]:5000"] {
+            let hosts = hosts_of(listen);
+            assert!(hosts.iter().any(|host| host == listen), "{hosts:?}");
+            assert!(hosts.iter().any(|host| host == "localhost:5000"));
+        }
+        assert!(hosts_of("0.0.0.0:5000").is_empty());
+    }
 }

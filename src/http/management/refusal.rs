@@ -36,7 +36,8 @@ impl Refusal {
 
     /// 421: the host is not one of ours (RFC 9110 §15.5.20).
     pub(super) fn misdirected() -> Self {
-        let detail = "The console does not answer under this host name.";
+        let detail = "The console does not answer under this host name. Name the one that it is \
+                      reached by in SENTINEL_ISSUER.";
         Self::new(StatusCode::MISDIRECTED_REQUEST, detail)
     }
 
