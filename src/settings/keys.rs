@@ -167,7 +167,8 @@ keys! {
     TOKEN_STORAGE = Key::absent("SENTINEL_TOKEN_STORAGE", "as the database has them; a new one plain; embedded: hashed",
         "plain, as Flask-Sentinel, or hashed: the stores have the SHA-256 of each token, and no program can read Redis instead of asking");
     CACHE_SHARDS = Key::new("SENTINEL_CACHE_SHARDS", "1",
-        "TokenCache actors per Redis endpoint, each with a connection of its own");
+        "TokenCache actors per Redis endpoint, each with a connection of its own; several \
+         share out what one sends together, which costs more processor time for each look-up");
     REFRESH_TOKEN_EXPIRES_IN = Key::new("SENTINEL_REFRESH_TOKEN_EXPIRES_IN", "2592000",
         "lifetime of refresh tokens; 0 is for ever").unit("seconds");
     REFRESH_TOKEN_IDLE_EXPIRES_IN = Key::new("SENTINEL_REFRESH_TOKEN_IDLE_EXPIRES_IN", "0",
