@@ -57,7 +57,10 @@ pub(super) fn of(given: Option<Url>, known: &Known) -> Result<Address, Connectio
 fn from_settings(settings: &Settings) -> Result<Address, ConnectionError> {
     let path = console_path(settings)?;
     if let Some(issuer) = &settings.endpoints.issuer {
-        return Ok(below(issuer.clone(), &path));
+        let mut url = issuer.clone();
+        // What an issuer has for a path is part of its name, not of where its endpoints are.
+        url.set_path("/");
+        return Ok(below(url, &path));
     }
     let scheme = match settings.server.tls {
         TlsSettings::Off => "http",
@@ -143,7 +146,7 @@ mod tests {
             ),
             (
                 &[("SENTINEL_ISSUER", "https://example.com/id")],
-                "https://example.com/id/oauth/management",
+                "https://example.com/oauth/management",
             ),
         ];
         for (pairs, expected) in rows {
