@@ -38,10 +38,9 @@ const KNOWN: [(&str, &str); 7] = [
     ),
 ];
 
-pub(super) fn error_page(path: &str, page: &str, pages: Pages) -> BoxedFilter<(Response,)> {
-    let name = page.to_owned();
+pub(super) fn error_page(path: &str, pages: Pages) -> BoxedFilter<(Response,)> {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let page = query.map(move |query: String| pages.render(&name, &read(&query)));
+    let page = query.map(move |query: String| pages.error_page(&read(&query)));
     only_read(&exact_path(path).boxed(), page)
 }
 

@@ -71,8 +71,6 @@ pub struct Surface {
     pub issuer: Option<String>,
     /// Path of the error page; `None` when it is on another host.
     pub error_path: Option<String>,
-    /// The page that is shown there, such as `errors`.
-    pub error_page: String,
     /// `host[:port]` under which the console may be called; empty is any.
     pub hosts: Arc<[String]>,
     /// Peers whose forwarded headers are believed.
@@ -84,7 +82,7 @@ pub struct Surface {
 pub fn routes(handles: &Handles, surface: &Surface) -> BoxedFilter<(Response,)> {
     let mut others = health::health(handles);
     if let Some(path) = &surface.error_path {
-        let error_page = error_page::error_page(path, &surface.error_page, handles.pages.clone());
+        let error_page = error_page::error_page(path, handles.pages.clone());
         others = others.or(error_page).unify().boxed();
     }
     if let Some(path) = &surface.management_path {

@@ -9,10 +9,9 @@ use std::time::Duration;
 use futures_util::future;
 use time::format_description::well_known::Rfc3339;
 
-use super::token_storage;
+use super::{compose, token_storage};
 use crate::clock::Clock;
 use crate::domain::token_key::TokenStorage;
-use crate::http::pages::Pages;
 use crate::server::tls::Loaded;
 use crate::settings::{MongoSettings, RedisTopology, Settings, StoreSettings, TlsSettings};
 use crate::stores::error::OpenError;
@@ -57,7 +56,7 @@ pub enum CheckFault {
 
 /// Looks at everything that a server with these settings needs.
 pub async fn check(settings: &Settings) -> Vec<CheckLine> {
-    let mut lines = vec![certificate(settings), templates(&settings.templates)];
+    let mut lines = vec![certificate(settings), templates(settings)];
     match &settings.store {
         StoreSettings::MongoDb { mongo, redis, .. } => {
             // Both may take their time to be found away.
@@ -99,8 +98,8 @@ fn certificate(settings: &Settings) -> CheckLine {
     CheckLine::new("certificate and key", result)
 }
 
-fn templates(folder: &Path) -> CheckLine {
-    let result = match Pages::load(folder) {
+fn templates(settings: &Settings) -> CheckLine {
+    let result = match compose::load_pages(settings) {
         Ok(_) => Ok(Finding::of("every page can be shown")),
         Err(error) => Err(CheckFault::Configuration(Chain(&error).to_string())),
     };
@@ -241,6 +240,18 @@ mod tests {
             fault.to_string().contains("/nonexistent/cert.pem"),
             "{fault}"
         );
+    }
+
+    #[test]
+    fn a_missing_error_page_is_told_as_at_the_start() {
+        let line = templates(&settings(&[
+            ("OAUTH2_PROVIDER_ERROR_ENDPOINT", "nosuch"),
+            ("SENTINEL_TEMPLATES", "/nonexistent/templates"),
+        ]));
+        let fault = fault(&line);
+        assert!(matches!(fault, CheckFault::Configuration(_)), "{fault}");
+        let words = "OAUTH2_PROVIDER_ERROR_ENDPOINT: there is no page nosuch";
+        assert!(fault.to_string().contains(words), "{fault}");
     }
 
     #[tokio::test]

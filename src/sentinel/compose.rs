@@ -26,7 +26,7 @@ use crate::domain::token_key::TokenStorage;
 use crate::domain::user::{HashOrigin, Password, PasswordHash};
 use crate::http::Handles;
 use crate::http::health::Leaving;
-use crate::http::pages::Pages;
+use crate::http::pages::{Pages, PagesError};
 use crate::server::tls::{Certificates, Loaded};
 use crate::settings::{ManagementSettings, Settings, StoreSettings};
 use crate::stores::redis::endpoints::RedisEndpoints;
@@ -73,15 +73,10 @@ pub(super) async fn compose(settings: Settings, clock: Clock) -> Result<Inner, S
     })
 }
 
-fn load_pages(settings: &Settings) -> Result<Pages, StartError> {
-    let pages = Pages::load(&settings.templates)?;
-    match &settings.endpoints.error_endpoint {
-        Some(name) if !pages.has(name) => Err(StartError::Setting(format!(
-            "OAUTH2_PROVIDER_ERROR_ENDPOINT: there is no page {name}; \
-             put {name}.html into the folder of SENTINEL_TEMPLATES"
-        ))),
-        _ => Ok(pages),
-    }
+/// Reads the pages, and tries them out.
+pub(super) fn load_pages(settings: &Settings) -> Result<Pages, PagesError> {
+    let error_page = settings.endpoints.error_endpoint.as_deref();
+    Pages::load(&settings.templates, error_page)
 }
 
 fn load_certificate(

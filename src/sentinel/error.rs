@@ -41,7 +41,7 @@ pub enum StartError {
     Tls(#[from] TlsError),
     /// A template cannot be used.
     #[error("SENTINEL_TEMPLATES: the templates cannot be used")]
-    Pages(#[from] PagesError),
+    Pages(#[source] PagesError),
     /// An address cannot be listened on.
     #[error("{setting}: the address cannot be listened on")]
     Bind {
@@ -89,6 +89,15 @@ impl StartError {
             | Self::Bind { .. }
             | Self::Address(_)
             | Self::DevFile { .. } => CONFIGURATION,
+        }
+    }
+}
+
+impl From<PagesError> for StartError {
+    fn from(error: PagesError) -> Self {
+        match error {
+            PagesError::ErrorPage(_) => Self::Setting(error.to_string()),
+            PagesError::Unreadable { .. } | PagesError::Template(_) => Self::Pages(error),
         }
     }
 }

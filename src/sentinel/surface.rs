@@ -21,11 +21,6 @@ pub(super) fn surface(settings: &Settings) -> Surface {
         revocation_path: format!("{route_prefix}/revoke"),
         issuer: issuer(settings),
         error_path: error_uri.starts_with('/').then(|| error_uri.clone()),
-        error_page: settings
-            .endpoints
-            .error_endpoint
-            .clone()
-            .unwrap_or_else(|| "errors".into()),
         hosts: hosts(settings).into(),
         trusted_proxies: settings.server.trusted_proxies.clone().into(),
     }

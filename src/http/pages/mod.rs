@@ -54,6 +54,9 @@ const BUILT_IN: [(&str, &str); 6] = [
     ),
 ];
 
+/// The error page where no other is named.
+const ERROR_PAGE: &str = "errors";
+
 /// What is sent with every page but for its policy. The referrer goes to no other origin; with
 /// `no-referrer` browsers would send our own forms with `Origin: null` (Fetch §3.2), which the
 /// console refuses.
@@ -80,12 +83,16 @@ pub enum PagesError {
     /// A template is wrong. Says which, where, and what.
     #[error("{0}")]
     Template(String),
+    /// The page that is named as the error page cannot be it. Says why, and what to do.
+    #[error("OAUTH2_PROVIDER_ERROR_ENDPOINT: {0}")]
+    ErrorPage(String),
 }
 
 /// The present set of pages. Clones share it.
 #[derive(Clone)]
 pub struct Pages {
     folder: Arc<Path>,
+    error_page: Arc<str>,
     set: Arc<ArcSwap<Loaded>>,
 }
 
@@ -100,13 +107,16 @@ struct Set {
 
 impl Pages {
     /// The built-in pages with those of `folder` over them. A missing folder overrides nothing.
+    /// `error_page` is the name, without its suffix, of another error page than the usual one.
     ///
     /// # Errors
     /// [`PagesError`], each.
-    pub fn load(folder: &Path) -> Result<Self, PagesError> {
-        let loaded = Loaded::read(folder)?;
+    pub fn load(folder: &Path, error_page: Option<&str>) -> Result<Self, PagesError> {
+        let error_page = error_page.unwrap_or(ERROR_PAGE);
+        let loaded = Loaded::read(folder, error_page)?;
         Ok(Self {
             folder: folder.into(),
+            error_page: error_page.into(),
             set: Arc::new(ArcSwap::from_pointee(loaded)),
         })
     }
@@ -116,15 +126,14 @@ impl Pages {
     /// # Errors
     /// [`PagesError`], each.
     pub fn reload(&self) -> Result<(), PagesError> {
-        self.set.store(Arc::new(Loaded::read(&self.folder)?));
+        let loaded = Loaded::read(&self.folder, &self.error_page)?;
+        self.set.store(Arc::new(loaded));
         Ok(())
     }
 
-    /// Whether there is a page `name`, without its suffix, that can be shown as the error page.
-    pub fn has(&self, name: &str) -> bool {
-        let loaded = self.set.load();
-        let values = view::ErrorPage::default();
-        loaded.set().render(name, &values).is_ok()
+    /// The error page.
+    pub fn error_page(&self, values: &view::ErrorPage) -> Response {
+        self.render(&self.error_page, values)
     }
 
     /// The page `name`, without its suffix, filled with `values`. A template that cannot be
@@ -151,12 +160,15 @@ impl Pages {
 }
 
 impl Loaded {
-    fn read(folder: &Path) -> Result<Self, PagesError> {
+    fn read(folder: &Path, error_page: &str) -> Result<Self, PagesError> {
         let overriding = read_folder(folder)?;
-        if overriding.is_empty() {
+        if overriding.is_empty() && error_page == ERROR_PAGE {
             return Ok(Self(OnceLock::new()));
         }
-        let set = Set::new(overriding).map_err(|error| describe(folder, &error))?;
+        let wrong = |error| PagesError::Template(describe(folder, &error));
+        let set = Set::new(overriding).map_err(wrong)?;
+        let tried = set.try_out_error_page(error_page);
+        tried.map_err(|error| unfit(folder, error_page, &error))?;
         Ok(Self(set.into()))
     }
 
@@ -195,9 +207,14 @@ impl Set {
         self.render("management", &view::ManagementPage::sample())?;
         self.render("user", &view::UserPage::sample())?;
         self.render("client", &view::ClientPage::sample())?;
-        self.render("errors", &view::ErrorPage::default())?;
-        self.render("errors", &view::ErrorPage::sample())?;
+        self.try_out_error_page(ERROR_PAGE)?;
         self.render("problem", &view::ProblemPage::default())?;
+        Ok(())
+    }
+
+    fn try_out_error_page(&self, name: &str) -> Result<(), tera::Error> {
+        self.render(name, &view::ErrorPage::default())?;
+        self.render(name, &view::ErrorPage::sample())?;
         Ok(())
     }
 
@@ -231,16 +248,25 @@ fn read_folder(folder: &Path) -> Result<BTreeMap<String, String>, PagesError> {
     Ok(sources)
 }
 
-fn describe(folder: &Path, error: &tera::Error) -> PagesError {
-    let what = match error.kind() {
+fn describe(folder: &Path, error: &tera::Error) -> String {
+    match error.kind() {
         ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
             let file = folder.join(report.filename());
             let line = report.span().start_line;
             format!("{}:{line}: {}", file.display(), report.message())
         }
         _ => format!("{}: {error}", folder.display()),
-    };
-    PagesError::Template(what)
+    }
+}
+
+fn unfit(folder: &Path, name: &str, error: &tera::Error) -> PagesError {
+    let is_missing = matches!(error.kind(), ErrorKind::TemplateNotFound(_));
+    PagesError::ErrorPage(if is_missing {
+        format!("there is no page {name}; put {name}.html into the folder of SENTINEL_TEMPLATES")
+    } else {
+        let what = describe(folder, error);
+        format!("{what}; an error page is filled with `error` and `meaning` alone")
+    })
 }
 
 fn policy<'a>(sources: impl Iterator<Item = &'a String>) -> HeaderValue {

@@ -26,7 +26,7 @@ async fn body(response: Response) -> String {
 
 #[tokio::test]
 async fn a_missing_folder_leaves_the_built_in_pages() {
-    let pages = Pages::load(Path::new("/nonexistent/templates")).unwrap();
+    let pages = Pages::load(Path::new("/nonexistent/templates"), None).unwrap();
     let page = body(pages.render("errors", &PAGE)).await;
     assert!(page.contains("It failed.") && page.contains("server_error"));
 }
@@ -40,7 +40,7 @@ async fn a_file_overrides_the_built_in_page_of_its_name() {
         ("notes.txt", "{{"),
     ];
     let folder = folder(&files);
-    let pages = Pages::load(folder.path()).unwrap();
+    let pages = Pages::load(folder.path(), None).unwrap();
     let page = body(pages.render("errors", &PAGE)).await;
     assert_eq!(page, "Our logo: server_error");
 }
@@ -51,7 +51,7 @@ async fn a_page_of_flask_sentinel_is_still_filled() {
         {{ user.id }} {{ user.username }} {{ user.hashpw }}{% endfor %}{% for client in clients %}\
         {{ client.client_id }} {{ client.client_type }}{% endfor %}";
     let folder = folder(&[("management.html", old)]);
-    let pages = Pages::load(folder.path()).unwrap();
+    let pages = Pages::load(folder.path(), None).unwrap();
     let page = body(pages.render("management", &view::ManagementPage::sample())).await;
     assert!(
         page.contains("1 sample sample sample confidential"),
@@ -71,7 +71,7 @@ fn a_bad_template_is_told_with_its_file_and_line() {
         ("{% extends 'nowhere.html' %}", "management.html"),
     ] {
         let folder = folder(&[("management.html", text)]);
-        let Err(error) = Pages::load(folder.path()) else {
+        let Err(error) = Pages::load(folder.path(), None) else {
             panic!("{text} was taken");
         };
         let told = error.to_string();
@@ -83,7 +83,7 @@ fn a_bad_template_is_told_with_its_file_and_line() {
 #[tokio::test]
 async fn a_bad_set_does_not_replace_a_good_one() {
     let folder = folder(&[("errors.html", "one")]);
-    let pages = Pages::load(folder.path()).unwrap();
+    let pages = Pages::load(folder.path(), None).unwrap();
     fs::write(folder.path().join("errors.html"), "{{ two").unwrap();
     assert!(pages.reload().is_err());
     assert_eq!(body(pages.render("errors", &PAGE)).await, "one");
@@ -92,19 +92,59 @@ async fn a_bad_set_does_not_replace_a_good_one() {
     assert_eq!(body(pages.clone().render("errors", &PAGE)).await, "three");
 }
 
-#[test]
-fn another_page_may_be_named_as_the_error_page() {
+#[tokio::test]
+async fn another_page_may_be_named_as_the_error_page() {
     let files = [("help.html", "{{ error }}"), ("part.html", "{{ other }}")];
     let folder = folder(&files);
-    let pages = Pages::load(folder.path()).unwrap();
-    assert!(pages.has("errors") && pages.has("help"));
-    assert!(!pages.has("part") && !pages.has("nowhere") && !pages.has("management"));
+    let load = |name| Pages::load(folder.path(), Some(name));
+    let shown = load("help").unwrap().error_page(&PAGE);
+    assert_eq!(body(shown).await, "server_error");
+    load("errors").unwrap();
+    for (name, words) in [
+        ("nowhere", "there is no page nowhere; put nowhere.html into"),
+        ("part", "part.html:1: "),
+        ("management", "management.html:"),
+    ] {
+        let told = load(name).err().unwrap().to_string();
+        assert!(told.contains(words), "{told}");
+        assert!(
+            told.starts_with("OAUTH2_PROVIDER_ERROR_ENDPOINT: "),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn the_error_page_is_looked_for_without_a_folder_too() {
+    let load = |name| Pages::load(Path::new("/nonexistent/templates"), name);
+    assert!(load(Some("nowhere")).is_err());
+    // The usual one is known to be good: nothing is parsed before somebody asks for it.
+    for name in [None, Some("errors")] {
+        assert!(load(name).unwrap().set.load().0.get().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_set_without_the_error_page_does_not_replace_one_with_it() {
+    let folder = folder(&[("help.html", "one")]);
+    let file = folder.path().join("help.html");
+    let pages = Pages::load(folder.path(), Some("help")).unwrap();
+    fs::write(&file, "{{ erorr }}").unwrap();
+    assert!(pages.reload().is_err());
+    fs::remove_file(&file).unwrap();
+    assert!(pages.reload().is_err());
+    assert_eq!(body(pages.error_page(&PAGE)).await, "one");
+    fs::write(&file, "two").unwrap();
+    pages.reload().unwrap();
+    assert_eq!(body(pages.error_page(&PAGE)).await, "two");
 }
 
 #[tokio::test]
 async fn a_page_that_cannot_be_filled_is_a_500_without_its_reason() {
     let folder = folder(&[("part.html", "{{ other }}")]);
-    let response = Pages::load(folder.path()).unwrap().render("part", &PAGE);
+    let response = Pages::load(folder.path(), None)
+        .unwrap()
+        .render("part", &PAGE);
     assert_eq!(response.status(), 500);
     assert!(!body(response).await.contains("other"));
 }
@@ -112,7 +152,7 @@ async fn a_page_that_cannot_be_filled_is_a_500_without_its_reason() {
 #[test]
 fn every_page_forbids_scripts_frames_and_foreign_resources() {
     let folder = folder(&[("help.html", "<style>p{color:red}</style>")]);
-    let pages = Pages::load(folder.path()).unwrap();
+    let pages = Pages::load(folder.path(), None).unwrap();
     let response = pages.render("errors", &PAGE);
     let header = |name: &str| response.headers()[name].to_str().unwrap();
     let policy = header("content-security-policy");

@@ -132,7 +132,7 @@ async fn start_with(options: Options) -> App {
         caches,
         registry,
         management: management.clone(),
-        pages: Pages::load(folder.path()).unwrap(),
+        pages: Pages::load(folder.path(), None).unwrap(),
         leaving: Leaving::default(),
     };
     App {
@@ -166,7 +166,6 @@ fn surface(hosts: Vec<String>) -> Surface {
         revocation_path: "/oauth/revoke".to_owned(),
         issuer: None,
         error_path: Some("/oauth/errors".to_owned()),
-        error_page: "errors".to_owned(),
         hosts: hosts.into(),
         trusted_proxies: Arc::new(["10.0.0.0/8".parse().unwrap()]),
     }

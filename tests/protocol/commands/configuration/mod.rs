@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use tokio::net::TcpListener;
 
 use crate::support::app::answer;
-use crate::support::process::{Ended, PATIENCE, Place, https, set_mode};
+use crate::support::process::{Ended, PATIENCE, Place, Running, https, set_mode};
 use crate::support::stores::stores;
 
 /// A password that no output may hold.
@@ -269,25 +269,31 @@ async fn settings_tell_value_and_origin_and_the_nearer_source_wins() {
 }
 
 #[tokio::test]
-async fn a_bad_template_at_reload_leaves_the_old_ones() {
+async fn bad_templates_at_reload_leave_the_old_ones() {
     let mut place = place();
     place.set("SENTINEL_STORE", "embedded");
-    place.write("templates/errors.html", "<p>good</p>");
+    place.set("OAUTH2_PROVIDER_ERROR_ENDPOINT", "oops");
+    place.write("templates/oops.html", "<p>good</p>");
     let mut running = place.start("serve");
     let url = format!(
         "https://localhost:{}/oauth/errors",
         running.port(false).await
     );
     assert_eq!(answer(https().get(&url)).await.body, "<p>good</p>");
-    place.write("templates/errors.html", "<p>\n{{ broken");
-    running.signal("HUP");
-    let line = running.line("the old templates stay").await;
-    assert!(line.contains("templates/errors.html:2"), "{line}");
-    let page = answer(https().get(&url)).await;
-    assert_eq!(
-        (page.status, page.body.as_str()),
-        (StatusCode::OK, "<p>good</p>")
-    );
+    place.write("templates/oops.html", "<p>\n{{ broken");
+    assert_the_old_page_stays(&mut running, &url, "templates/oops.html:2").await;
+    std::fs::remove_file(place.path("templates/oops.html")).unwrap();
+    let told = "OAUTH2_PROVIDER_ERROR_ENDPOINT: there is no page oops";
+    assert_the_old_page_stays(&mut running, &url, told).await;
     running.signal("TERM");
     assert_eq!(running.ended(PATIENCE).await.code, Some(0));
+}
+
+async fn assert_the_old_page_stays(running: &mut Running, url: &str, told: &str) {
+    running.signal("HUP");
+    let line = running.line(told).await;
+    assert!(line.contains("the old templates stay"), "{line}");
+    let page = answer(https().get(url)).await;
+    let (status, body) = (page.status, page.body.as_str());
+    assert_eq!((status, body), (StatusCode::OK, "<p>good</p>"));
 }
