@@ -10,7 +10,9 @@ use super::keys;
 use super::reader::{Reader, as_boolean, plain_text};
 
 /// What stands below the prefix already.
-const TAKEN: [&str; 4] = ["/errors", "/introspect", "/revoke", "/verify"];
+const TAKEN: [&str; 4] = [ERRORS, "/introspect", "/revoke", "/verify"];
+/// Where the error page usually is.
+const ERRORS: &str = "/errors";
 
 /// Reads the section. `is_plain` says that the server itself does not speak TLS.
 pub(super) fn endpoints(reader: &mut Reader, is_plain: Option<bool>) -> Option<EndpointSettings> {
@@ -40,14 +42,37 @@ pub(super) fn endpoints(reader: &mut Reader, is_plain: Option<bool>) -> Option<E
             }
         }
     }
-    Some(EndpointSettings {
-        error_uri: error_uri?.unwrap_or_else(|| format!("{route_prefix}/errors")),
+    let usual = format!("{route_prefix}{ERRORS}");
+    let endpoints = EndpointSettings {
+        error_uri: error_uri?.unwrap_or_else(|| usual.clone()),
         route_prefix,
         token_path,
         management_path,
         error_endpoint: error_endpoint?,
         issuer: issuer?,
-    })
+    };
+    if is_error_uri_taken(&endpoints) {
+        let mend = format!("write a path of its own, such as {usual}");
+        let wrong = Wrong::new("is the path of another endpoint", mend);
+        reader.reject(&keys::ERROR_URI, wrong);
+    }
+    Some(endpoints)
+}
+
+fn is_error_uri_taken(endpoints: &EndpointSettings) -> bool {
+    let uri = endpoints.error_uri.as_str();
+    if !uri.starts_with('/') {
+        return false;
+    }
+    let Some(path) = uri.strip_prefix(&endpoints.route_prefix) else {
+        return is_taken_at_the_root(uri);
+    };
+    let console = endpoints.management_path.as_deref();
+    let below_console = console.and_then(|console| path.strip_prefix(console));
+    let is_of_console = below_console.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_token = endpoints.token_path.as_deref() == Some(path);
+    let is_other = path != ERRORS && TAKEN.contains(&path);
+    is_token || is_of_console || is_other || is_taken_at_the_root(uri)
 }
 
 fn is_taken_at_the_root(path: &str) -> bool {
@@ -103,13 +128,15 @@ fn path(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
-/// A URI reference as `error_uri` of RFC 6749 §5.2 may hold it: "MUST NOT include characters
-/// outside the set %x21 / %x23-5B / %x5D-7E".
+/// A path of ours, or a URI as `error_uri` of RFC 6749 §5.2 may hold it: "MUST NOT include
+/// characters outside the set %x21 / %x23-5B / %x5D-7E".
 fn error_uri(text: &str) -> Result<String, Wrong> {
+    if text.starts_with('/') {
+        return path(text);
+    }
     let is_allowed = |character| matches!(character, '!' | '#'..='[' | ']'..='~');
-    let is_path = text.starts_with('/') && !text.starts_with("//");
     let is_web = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    if (is_path || is_web) && text.chars().all(is_allowed) {
+    if is_web && text.chars().all(is_allowed) {
         Ok(text.to_owned())
     } else {
         Err(Wrong::new(

@@ -73,6 +73,25 @@ fn an_empty_prefix_and_a_slash_are_the_root() {
 }
 
 #[test]
+fn the_error_page_may_be_at_any_path_that_is_free() {
+    for uri in [
+        "/oauth/errors",
+        "/errors",
+        "/verify",
+        "/oauth/managements",
+        "/oauth/token",
+        "/oauth",
+        "https://example.com/oauth/verify?a#b",
+    ] {
+        let settings = settings(&[
+            ("SENTINEL_TOKEN_URL", "false"),
+            ("OAUTH2_PROVIDER_ERROR_URI", uri),
+        ]);
+        assert_eq!(settings.endpoints.error_uri, uri);
+    }
+}
+
+#[test]
 fn a_refresh_lifetime_of_zero_is_for_ever() {
     let settings = settings(&[("SENTINEL_REFRESH_TOKEN_EXPIRES_IN", "0")]);
     assert_eq!(settings.tokens.refresh_lifetime, None);

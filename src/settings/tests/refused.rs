@@ -65,11 +65,11 @@ const VALUES: &[(&str, &str, &str)] = &[
         "javascript:alert(1)",
         "neither a path nor an address",
     ),
-    (
-        "OAUTH2_PROVIDER_ERROR_URI",
-        "/a \"b",
-        "neither a path nor an address",
-    ),
+    ("OAUTH2_PROVIDER_ERROR_URI", "/a \"b", "not a plain path"),
+    ("OAUTH2_PROVIDER_ERROR_URI", "/a?b", "not a plain path"),
+    ("OAUTH2_PROVIDER_ERROR_URI", "/a#b", "not a plain path"),
+    ("OAUTH2_PROVIDER_ERROR_URI", "/errors/", "a / too many"),
+    ("OAUTH2_PROVIDER_ERROR_URI", "//host/a", "a / too many"),
     (
         "OAUTH2_PROVIDER_ERROR_ENDPOINT",
         "../etc",
@@ -228,6 +228,29 @@ fn at_the_root_the_health_checks_keep_their_paths() {
         ("SENTINEL_TOKEN_URL", "/readyz"),
     ]);
     assert!(refusal(&sources).contains("path of another endpoint"));
+}
+
+#[test]
+fn an_error_page_at_another_endpoint_is_refused() {
+    let refused = |prefix: &str, path: &str| {
+        let sources = environment(&[
+            ("SENTINEL_ROUTE_PREFIX", prefix),
+            ("OAUTH2_PROVIDER_ERROR_URI", path),
+        ]);
+        let text = refusal(&sources);
+        assert!(text.starts_with("OAUTH2_PROVIDER_ERROR_URI"), "{text}");
+        assert!(text.contains("path of another endpoint"), "{text}");
+        text
+    };
+    for name in ["token", "management", "management/x", "verify", "revoke"] {
+        let text = refused("/id", &format!("/id/{name}"));
+        assert!(text.contains("such as /id/errors"), "{text}");
+        refused("/", &format!("/{name}"));
+    }
+    refused("/oauth", "/oauth/introspect");
+    refused("/oauth", "/healthz");
+    refused("/oauth", "/readyz");
+    refused("/", "/.well-known/oauth-authorization-server");
 }
 
 #[test]
