@@ -8,7 +8,7 @@ use super::output;
 use super::serve::{note_listening, prepare};
 use super::signals::{CutShort, ShutdownTold, Signals};
 use crate::sentinel::Sentinel;
-use crate::sentinel::dev::DevFacts;
+use crate::sentinel::dev::{DevFacts, DevUser};
 use crate::sentinel::serving::Stop;
 use crate::settings::sources::Mode;
 use crate::settings::{ListenAddress, Settings, TlsSettings};
@@ -102,14 +102,20 @@ fn welcome(settings: &Settings, facts: &DevFacts, address: &str) -> String {
     };
     let token = match &endpoints.token_path {
         Some(path) => format!(
-            "curl {curl}-X POST -d \"client_id={}&grant_type=password&username=jonas&password=pass\" \
+            "curl {curl}-X POST \
+             -d \"client_id={}&grant_type=password&username=jonas&password={}\" \
              {origin}{prefix}{path}",
-            facts.client_id
+            facts.client_id,
+            if facts.user.has_known_password {
+                "pass"
+            } else {
+                "PASSWORD"
+            }
         ),
         None => "(the token endpoint is off, by SENTINEL_TOKEN_URL)".to_owned(),
     };
     format!(
-        "This server is for development only: anyone knows its user jonas and the password pass.\n\
+        "This server is for development only{}\n\
          {}\n\
          Console:  {console}\n\
          \n\
@@ -117,8 +123,24 @@ fn welcome(settings: &Settings, facts: &DevFacts, address: &str) -> String {
          \n\
          {token}\n\
          curl {curl}-H \"Authorization: Bearer TOKEN\" {origin}/endpoint\n",
+        state(facts.user),
         exposure(settings)
     )
+}
+
+/// How the user is, to follow what the server is for.
+fn state(user: DevUser) -> String {
+    let password = if user.has_known_password {
+        ": anyone knows its user jonas and the password pass."
+    } else {
+        ".\nIts user jonas has another password than pass: write it in place of PASSWORD."
+    };
+    let standing = if user.is_disabled {
+        "\nIts user jonas is disabled and gets no token: enable it in the console."
+    } else {
+        ""
+    };
+    format!("{password}{standing}")
 }
 
 /// What is to be said when other machines can reach a server whose password anyone knows.
@@ -149,7 +171,16 @@ mod tests {
     use super::*;
     use crate::settings::sources::{ConfigSource, Sources};
 
+    const FRESH: DevUser = DevUser {
+        has_known_password: true,
+        is_disabled: false,
+    };
+
     fn text(pairs: &[(&str, &str)], address: &str) -> String {
+        text_with(FRESH, pairs, address)
+    }
+
+    fn text_with(user: DevUser, pairs: &[(&str, &str)], address: &str) -> String {
         let pair = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
         let sources = Sources {
             mode: Mode::Dev,
@@ -158,6 +189,7 @@ mod tests {
             config: ConfigSource::Optional(PathBuf::from("/nonexistent/sentinel.toml")),
         };
         let facts = DevFacts {
+            user,
             client_id: "c1".to_owned(),
             console_username: "admin".to_owned(),
             console_password: crate::settings::secret::Secret::new("made-up"),
@@ -189,6 +221,26 @@ mod tests {
             assert_has_line(&text, line);
         }
         assert!(text.contains("for development only"), "{text}");
+    }
+
+    #[test]
+    fn a_user_that_was_changed_is_promised_nothing() {
+        let changed = DevUser {
+            has_known_password: false,
+            is_disabled: true,
+        };
+        let text = text_with(changed, &[], "127.0.0.1:5000");
+        for line in [
+            "This server is for development only.",
+            "Its user jonas has another password than pass: write it in place of PASSWORD.",
+            "Its user jonas is disabled and gets no token: enable it in the console.",
+            "curl -k -X POST -d \
+             \"client_id=c1&grant_type=password&username=jonas&password=PASSWORD\" \
+             https://localhost:5000/oauth/token",
+        ] {
+            assert_has_line(&text, line);
+        }
+        assert!(!text.contains("anyone knows"), "{text}");
     }
 
     #[test]

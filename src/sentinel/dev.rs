@@ -11,7 +11,7 @@ use super::Sentinel;
 use super::error::StartError;
 use crate::actors::management::error::ManagementError;
 use crate::crypto::random;
-use crate::domain::client::{ClientRegistration, ClientType};
+use crate::domain::client::{Client, ClientRegistration, ClientType, GrantType};
 use crate::domain::user::Password;
 use crate::settings::secret::Secret;
 use crate::settings::{ManagementSettings, Settings};
@@ -30,12 +30,23 @@ const CONSOLE_PASSWORD_LENGTH: usize = 20;
 /// What `dev` prints.
 #[derive(Clone, Debug)]
 pub struct DevFacts {
+    /// How the user is.
+    pub user: DevUser,
     /// The public client.
     pub client_id: String,
     /// The console's user name.
     pub console_username: String,
     /// The console's password, or the hash that the operator set.
     pub console_password: Secret,
+}
+
+/// The user of `dev`. One that was there already is left as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DevUser {
+    /// Whether its password is the one that anyone knows.
+    pub has_known_password: bool,
+    /// Whether it is refused everywhere.
+    pub is_disabled: bool,
 }
 
 /// Console credentials as kept in the data folder.
@@ -60,8 +71,8 @@ impl Sentinel {
         };
         settings.management = Some(console.clone());
         let sentinel = Self::start(settings).await?;
-        sentinel.ensure_user().await?;
         let facts = DevFacts {
+            user: sentinel.ensure_user().await?,
             client_id: sentinel.ensure_client().await?,
             console_username: console.username,
             console_password: console.password,
@@ -69,26 +80,31 @@ impl Sentinel {
         Ok((sentinel, facts))
     }
 
-    async fn ensure_user(&self) -> Result<(), StartError> {
-        let handles = &self.0.handles;
-        let found = handles.registry.look_up_user(USERNAME.to_owned()).await;
-        if found.map_err(ManagementError::from)?.is_some() {
-            return Ok(());
-        }
+    async fn ensure_user(&self) -> Result<DevUser, ManagementError> {
+        let management = &self.0.handles.management;
+        let name = USERNAME.to_owned();
         let password = Password::new(PASSWORD.to_owned());
-        handles
-            .management
-            .add_user_with_any_password(USERNAME.to_owned(), password)
-            .await?;
-        Ok(())
+        let Some(user) = management.find_user(name.clone()).await? else {
+            let added = management
+                .add_user_with_any_password(name, password)
+                .await?;
+            return Ok(DevUser {
+                has_known_password: true,
+                is_disabled: added.is_disabled,
+            });
+        };
+        Ok(DevUser {
+            has_known_password: management.is_password_of(&user, password).await?,
+            is_disabled: user.is_disabled,
+        })
     }
 
-    async fn ensure_client(&self) -> Result<String, StartError> {
+    async fn ensure_client(&self) -> Result<String, ManagementError> {
         let management = &self.0.handles.management;
         let mut after = None;
         loop {
             let page = management.list_clients(after, 200).await?;
-            if let Some(own) = page.items.iter().find(|client| client.name == CLIENT_NAME) {
+            if let Some(own) = page.items.iter().find(|client| is_usable(client)) {
                 return Ok(own.id.to_string());
             }
             after = page.items.last().map(|client| client.id.clone());
@@ -101,6 +117,14 @@ impl Sentinel {
         let (client, _no_secret) = management.add_client(registration).await?;
         Ok(client.id.to_string())
     }
+}
+
+/// Whether a client is as `dev` makes it, so that the printed line gives a token.
+fn is_usable(client: &Client) -> bool {
+    client.name == CLIENT_NAME
+        && client.client_type == ClientType::Public
+        && !client.is_disabled
+        && client.check_grant_type(GrantType::Password).is_ok()
 }
 
 fn kept_credentials(data_dir: &Path) -> Result<ManagementSettings, StartError> {

@@ -58,6 +58,20 @@ impl Management {
         found.ok_or(ManagementError::NotFound)
     }
 
+    /// Whether this is the password of a user, disabled or not. It counts as no login.
+    ///
+    /// # Errors
+    /// [`ManagementError::Overloaded`], [`ManagementError::Unavailable`].
+    pub async fn is_password_of(
+        &self,
+        user: &User,
+        password: Password,
+    ) -> Result<bool, ManagementError> {
+        let hash = user.password_hash.clone();
+        let requester = Requester::administrator();
+        Ok(self.passwords.verify(password, hash, &requester).await?)
+    }
+
     /// Changes a user. A new password, or that it is disabled, ends all of its tokens. To repeat it
     /// is safe.
     ///

@@ -144,6 +144,48 @@ async fn client_user_tokens_and_credentials_outlive_a_kill() {
 }
 
 #[tokio::test]
+async fn a_changed_user_is_told_and_an_unfit_client_is_not_printed() {
+    let place = Place::new();
+    let mut server = place.start(START);
+    let before = Printed::by(&mut server).await;
+    let console = format!("--url {}", before.origin);
+    for (arguments, input) in [
+        ("client add --type confidential --name dev".to_owned(), ""),
+        (
+            "client add --type public --name dev --grant-type refresh_token".to_owned(),
+            "",
+        ),
+        (format!("client disable {}", before.client_id), ""),
+        (
+            "user set-password jonas --password-stdin".to_owned(),
+            "another pass 1\n",
+        ),
+    ] {
+        let line = format!("{arguments} {console}");
+        let ended = place.run_with_input(&line, input).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    server.signal("TERM");
+    server.ended(PATIENCE).await;
+
+    let mut server = place.start(START);
+    let after = Printed::by(&mut server).await;
+    server.line("another password than pass").await;
+    assert!(after.get_a_token.contains("password=PASSWORD"), "{after:?}");
+    let line = after.get_a_token.replace("PASSWORD", "another pass 1");
+    let answer = place.shell(&line).await;
+    assert!(answer.out.contains("access_token"), "{answer:?}");
+
+    let line = format!("user disable jonas --url {}", after.origin);
+    assert_eq!(place.run(&line).await.code, Some(0));
+    server.signal("TERM");
+    server.ended(PATIENCE).await;
+    let mut server = place.start(START);
+    assert_eq!(Printed::by(&mut server).await.client_id, after.client_id);
+    server.line("jonas is disabled").await;
+}
+
+#[tokio::test]
 async fn a_kill_at_any_moment_of_the_first_start_spoils_nothing() {
     for milliseconds in [2, 8, 20, 50, 120] {
         let place = Place::new();
