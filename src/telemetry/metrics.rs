@@ -6,7 +6,8 @@ use metrics::{describe_counter, describe_gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 
-/// Token requests; labels `grant_type` (`other` for what we do not serve) and `outcome`.
+/// Token requests; labels `grant_type` (`other` for what we do not serve or could not read) and
+/// `outcome`.
 pub const TOKEN_REQUESTS: &str = "token_requests_total";
 /// Introspection requests; label `outcome`.
 pub const INTROSPECTION_REQUESTS: &str = "introspection_requests_total";

@@ -1,6 +1,7 @@
 //! `sentinel serve`: settings that show outside. What signals do to it is in `signals`, TLS in
-//! `tls`.
+//! `tls`, what it notes of refused token requests in `refusals`.
 
+mod refusals;
 mod settings;
 mod signals;
 mod tls;
