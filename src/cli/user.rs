@@ -119,8 +119,7 @@ pub(super) async fn find(api: &ManagementApi, name: &str) -> Result<UserRecord, 
     // A server of before this was known answers with all users.
     let mut named = found.into_iter().filter(|user| user.username == name);
     let unknown = || ApiError::Refused {
-        detail: "there is no user of this name".to_owned(),
-        mend: "; see the list of them",
+        detail: "there is no user of this name; see the list of them".to_owned(),
     };
     Ok(named.next().ok_or_else(unknown)?)
 }

@@ -24,12 +24,10 @@ pub(in crate::cli) enum ApiError {
     )]
     Credentials,
     /// The server says why it does not do it.
-    #[error("the server refused: {detail}{mend}")]
+    #[error("the server refused: {0}", .detail)]
     Refused {
-        /// Its words.
+        /// Its words, and what to do.
         detail: String,
-        /// What to do, where we know better than to repeat its words.
-        mend: &'static str,
     },
     /// The server cannot do it now.
     #[error("the server cannot do it now: {0}; try again later", .detail)]
@@ -80,13 +78,10 @@ impl ApiError {
         };
         let detail: String = problem.detail.chars().take(LONGEST_DETAIL).collect();
         let detail = printable(detail.trim_end_matches('.'));
-        match status {
-            StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable { detail },
-            StatusCode::CONFLICT => Self::Refused {
-                detail,
-                mend: "; choose another name",
-            },
-            _ => Self::Refused { detail, mend: "" },
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            Self::Unavailable { detail }
+        } else {
+            Self::Refused { detail }
         }
     }
 
@@ -157,11 +152,6 @@ mod tests {
         for (status, body, expected) in [
             (401, String::new(), "--username"),
             (
-                409,
-                problem(409, "the name is taken."),
-                "is taken; choose another name",
-            ),
-            (
                 422,
                 problem(422, "the password is too short"),
                 "refused: the password is too short",
@@ -179,6 +169,17 @@ mod tests {
         ] {
             let text = answer(status, &body);
             assert!(text.contains(expected), "{status}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_conflict_is_told_in_the_words_of_the_server() {
+        for words in [
+            "the name is taken",
+            "it is the only secret: rotate it first",
+        ] {
+            let text = answer(409, &problem(409, &format!("{words}.")));
+            assert_eq!(text, format!("the server refused: {words}"));
         }
     }
 

@@ -189,7 +189,8 @@ impl From<ManagementError> for Refusal {
         match error {
             ManagementError::Record(error) => error.into(),
             ManagementError::Taken => {
-                let detail = "Another record has this name. Nothing was changed.";
+                let detail =
+                    "Another record has this name. Nothing was changed: choose another name.";
                 Self::new(StatusCode::CONFLICT, detail)
             }
             ManagementError::Throttled(throttled) => Self::throttled(throttled.retry_after),

@@ -119,6 +119,8 @@ async fn a_user_is_added_listed_and_can_log_in() {
 #[tokio::test]
 async fn what_the_server_refuses_is_1_and_told_in_one_line() {
     let dev = Dev::start().await;
+    let client = dev.json("client list", "").await[0]["client_id"].clone();
+    let client = client.as_str().unwrap();
     for (arguments, input, words) in [
         (
             "user add jonas --password-stdin",
@@ -134,6 +136,11 @@ async fn what_the_server_refuses_is_1_and_told_in_one_line() {
             "user add anna --password-stdin",
             "password1\n",
             "most common",
+        ),
+        (
+            &format!("client rotate-secret {client}"),
+            "",
+            "A public client has no secret\n",
         ),
     ] {
         let ended = dev.run_with_input(arguments, input).await;
