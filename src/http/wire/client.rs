@@ -70,7 +70,7 @@ pub struct NewClientRequest {
     /// What people call it; empty when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Grant types it may use; all when absent.
+    /// Grant types it may use; `password` and `refresh_token` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_grant_types: Option<Vec<String>>,
     /// Scope it may ask for: an array, or one text with spaces. None when absent.

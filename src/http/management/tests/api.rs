@@ -271,5 +271,29 @@ async fn the_description_names_each_path_and_method() {
         let described = document["paths"][path].as_object().unwrap();
         let described: Vec<&str> = described.keys().map(String::as_str).collect();
         assert_eq!(described, methods, "{path}");
+        // Whoever asks is looked at first.
+        for method in methods.into_iter().filter(|own| *own != "parameters") {
+            let responses = &document["paths"][path][method]["responses"];
+            for status in ["401", "403", "429", "503"] {
+                assert!(responses[status].is_object(), "{method} {path}: {status}");
+            }
+        }
     }
+}
+
+#[tokio::test]
+async fn the_grant_types_of_a_client_are_described_as_they_are() {
+    let app = start().await;
+    let made = value(
+        &app.post("clients", r#"{"client_type":"confidential"}"#)
+            .await,
+    );
+    assert_eq!(
+        made["allowed_grant_types"],
+        json!(["password", "refresh_token"])
+    );
+    let document = value(&app.get(&format!("{API}/openapi.json")).await);
+    let described = &document["components"]["schemas"]["NewClientRequest"]["properties"];
+    let words = "`password` and `refresh_token` when absent.";
+    assert_eq!(described["allowed_grant_types"]["description"], words);
 }
