@@ -46,18 +46,22 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
+    // The token of a form comes before all else.
+    let form = match request.method {
+        Method::POST => Some(read_form(console, request, user, body).await?),
+        _ => None,
+    };
     let record = Record::parse(&request.below)?;
-    match request.method {
-        Method::GET => console.show_record(&record, user, "", String::new()).await,
-        Method::POST => {
-            let form = read_form(console, request, user, body).await?;
+    match (form, &request.method) {
+        (None, &Method::GET) => console.show_record(&record, user, "", String::new()).await,
+        (Some(form), _) => {
             let done = match &record {
                 Record::User(id) => console.act_on_user(*id, &form).await,
                 Record::Client(id) => console.act_on_client(id, &form).await,
             };
             console.tell(&record, user, done).await
         }
-        _ => Err(Refusal::method_not_allowed("GET, HEAD, POST")),
+        (None, _) => Err(Refusal::method_not_allowed("GET, HEAD, POST")),
     }
 }
 

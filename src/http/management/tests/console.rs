@@ -82,6 +82,37 @@ async fn what_another_site_makes_a_browser_send_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_form_without_its_token_is_a_403_whatever_else_is_wrong() {
+    let app = start().await;
+    let token = app.management.csrf_token(USER);
+    let twice = [JONAS[0], JONAS[0]];
+    let nobody = format!("{PATH}/users/xyz");
+    let multipart =
+        |request: RequestBuilder| request.header("content-type", "multipart/form-data; boundary=x");
+    app.check(vec![
+        ("a field twice", form_with_token("", &twice), 403),
+        ("no form", multipart(form_with_token("", &JONAS)), 403),
+        ("bad code", form_with_token("", &[]).body("a=%zz"), 403),
+        ("no record", form_to(&nobody, "", &JONAS), 403),
+        ("token, field twice", form_with_token(&token, &twice), 400),
+        (
+            "token, no form",
+            multipart(form_with_token(&token, &JONAS)),
+            400,
+        ),
+        (
+            "token twice",
+            form_with_token(&token, &[("csrf_token", "")]),
+            400,
+        ),
+        ("token, no record", form_to(&nobody, &token, &JONAS), 404),
+        ("method, no record", request("PUT", &nobody), 404),
+    ])
+    .await;
+    assert_eq!(app.count_users().await, 0);
+}
+
+#[tokio::test]
 async fn a_program_without_origin_headers_needs_the_token_only() {
     let app = start().await;
     let token = app.management.csrf_token(USER);
