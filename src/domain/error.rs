@@ -50,8 +50,11 @@ pub enum RecordError {
     #[error("a client name has at most 256 bytes and no control characters")]
     ClientName,
     /// A scope is malformed.
-    #[error("a scope has a character that RFC 6749 does not allow")]
+    #[error("a scope is empty or has a character that RFC 6749 does not allow")]
     Scope,
+    /// The scopes are over 1,000 characters in all.
+    #[error("the scopes are too long")]
+    ScopeTooLong,
     /// A default scope is not among the allowed ones.
     #[error("a default scope is not among the client's scopes")]
     DefaultScope,

@@ -6,7 +6,7 @@ use std::fmt;
 use super::error::GrantError;
 
 /// The longest scope parameter we read, in characters.
-const MAX_LENGTH: usize = 1_000;
+pub const MAX_LENGTH: usize = 1_000;
 
 /// A set of scope tokens, kept sorted and without repeats. Empty when none was granted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

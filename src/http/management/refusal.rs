@@ -229,7 +229,12 @@ impl From<RecordError> for Refusal {
             RecordError::ClientName => {
                 "A client name has at most 256 bytes and no control characters."
             }
-            RecordError::Scope => "A scope has a character that RFC 6749 does not allow.",
+            RecordError::Scope => {
+                "A scope is empty or has a character that RFC 6749 does not allow."
+            }
+            RecordError::ScopeTooLong => {
+                "Scopes have at most 1000 characters in all, the spaces between them included."
+            }
             RecordError::DefaultScope => "A default scope is not among the client's scopes.",
             RecordError::PublicSecret => "A public client has no secret.",
             RecordError::LastSecret => "It is the only secret of its client: rotate it first.",

@@ -16,7 +16,7 @@ use crate::actors::management::administration::ClientPatch;
 use crate::domain::client::policy::{ClientPolicy, Introspection, Sessions};
 use crate::domain::client::{ClientId, ClientRegistration, ClientType, GrantType};
 use crate::domain::error::RecordError;
-use crate::domain::scope::Scope;
+use crate::domain::scope::{self, Scope};
 use crate::http::wire::client::{ClientPatchRequest, ClientRecord, NewClientRequest, SecretRecord};
 use crate::http::wire::list::ListResponse;
 
@@ -154,5 +154,9 @@ fn grant_types(names: &[String]) -> Result<Vec<GrantType>, RecordError> {
 }
 
 fn scope(tokens: &[String]) -> Result<Scope, RecordError> {
-    Scope::parse(&tokens.join(" ")).map_err(|_malformed| RecordError::Scope)
+    let text = tokens.join(" ");
+    if text.len() > scope::MAX_LENGTH {
+        return Err(RecordError::ScopeTooLong);
+    }
+    Scope::parse(&text).map_err(|_malformed| RecordError::Scope)
 }

@@ -122,6 +122,23 @@ async fn what_is_wrong_with_a_request_is_told_as_a_problem() {
 }
 
 #[tokio::test]
+async fn scopes_that_cannot_be_are_told_by_what_is_wrong() {
+    let app = start().await;
+    let whole = "s".repeat(1_000);
+    for (scopes, status, words) in [
+        (vec![whole.as_str()], 201, ""),
+        (vec![whole.as_str(), "a"], 400, "at most 1000 characters"),
+        (vec!["a\"b"], 400, "does not allow"),
+        (vec!["", "a"], 400, "is empty"),
+    ] {
+        let request = json!({ "client_type": "public", "scopes": scopes });
+        let answer = app.post("clients", &request.to_string()).await;
+        assert_eq!(answer.status(), status, "{}", text(&answer));
+        assert!(text(&answer).contains(words), "{}", text(&answer));
+    }
+}
+
+#[tokio::test]
 async fn a_change_needs_json_and_no_foreign_origin() {
     let app = start().await;
     let post = |media_type: &str| {
