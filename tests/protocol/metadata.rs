@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::app::{answer, spawn_app, spawn_app_with};
 
+const NGINX: &str = include_str!("../../deploy/nginx.conf");
 const PATH: &str = "/.well-known/oauth-authorization-server";
 
 /// RFC 8414 §2, §3.
@@ -39,6 +40,31 @@ async fn it_names_the_endpoints_below_the_issuer_and_what_they_can_do() {
     );
     let head = answer(app.http.head(format!("{}{PATH}", app.url))).await;
     assert_eq!(head.status, 200);
+}
+
+/// The document, and each endpoint that it names, is behind a location of the example for NGINX.
+#[tokio::test]
+async fn nginx_passes_on_what_it_names() {
+    let issuer = "https://api.example.com";
+    assert!(NGINX.contains(&format!("SENTINEL_ISSUER={issuer}\n")));
+    let app = spawn_app_with(&[("SENTINEL_ISSUER", issuer)]).await;
+    let document = answer(app.get(PATH)).await.json();
+    let named = document.as_object().unwrap().values();
+    let named = named.filter_map(|value| value.as_str()?.strip_prefix(issuer));
+    let paths: Vec<&str> = named.filter(|path| !path.is_empty()).collect();
+    assert_eq!(paths.len(), 3, "{document}");
+    let locations = NGINX.lines().filter_map(|line| {
+        let location = line.trim().strip_prefix("location ")?;
+        location.strip_suffix(" {")
+    });
+    let locations: Vec<&str> = locations.collect();
+    for path in paths.into_iter().chain([PATH]) {
+        let is_for = |location: &&str| match location.strip_prefix("= ") {
+            Some(whole) => path == whole,
+            None => path.starts_with(location),
+        };
+        assert!(locations.iter().any(is_for), "{path}: {locations:?}");
+    }
 }
 
 /// RFC 8414 §2: an endpoint that is not there is not told of, nor what it could do.
