@@ -16,7 +16,7 @@ use crate::http::error::recovery::recover;
 use crate::server::accept::{Drained, Server};
 use crate::server::limits::Limits;
 use crate::server::listener::Listener;
-use crate::settings::ListenAddress;
+use crate::settings::{ListenAddress, Settings};
 use crate::stores;
 
 /// How long a server that was told to stop still takes connections while `/readyz` says that it
@@ -129,7 +129,7 @@ impl Sentinel {
         let server = Server {
             listener: listening.listener,
             tls: self.0.certificates.clone(),
-            limits: Limits::of_this_process(self.reserved_files()),
+            limits: Limits::of_this_process(reserved_files(&self.0.settings)),
         };
         let told_at = OnceLock::new();
         let end = async {
@@ -159,13 +159,6 @@ impl Sentinel {
         let left = STOPPED_WITHIN.saturating_sub(used);
         self.stop_actors(left.min(ACTORS_STOP_WITHIN)).await;
         ended
-    }
-
-    // What the stores and the listener for metrics need whatever connections want.
-    fn reserved_files(&self) -> usize {
-        let settings = &self.0.settings;
-        let metrics = settings.metrics_listen.map(|_| Limits::of_a_side_door());
-        stores::files::most(&settings.store) + metrics.map_or(0, |limits| limits.connections)
     }
 
     // Serves until it is dropped; without a listener it waits for ever.
@@ -207,6 +200,12 @@ impl Sentinel {
     }
 }
 
+/// What the stores and the listener for metrics need whatever connections want.
+fn reserved_files(settings: &Settings) -> usize {
+    let metrics = settings.metrics_listen.map(|_| Limits::of_a_side_door());
+    stores::files::most(&settings.store) + metrics.map_or(0, |limits| limits.connections)
+}
+
 fn note_drained(drained: Drained) {
     match drained {
         Drained::Whole => tracing::info!("drained: every request in flight was answered"),
@@ -225,4 +224,42 @@ async fn bind(
     let listener = bound.map_err(|source| StartError::Bind { setting, source })?;
     let address = listener.local_address().map_err(StartError::Address)?;
     Ok((listener, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::settings::sources::{ConfigSource, Mode, Sources};
+
+    const UNIT: &str = include_str!("../../deploy/sentinel.service");
+
+    #[test]
+    fn the_unit_leaves_all_connections_to_a_large_machine_and_a_replica_set() {
+        let pairs = [
+            (
+                "SENTINEL_MONGO_URI",
+                "mongodb://a:b@h/?tls=true&replicaSet=rs0",
+            ),
+            ("SENTINEL_METRICS_LISTEN", "127.0.0.1:9090"),
+            ("SENTINEL_CACHE_SHARDS", "96"),
+        ];
+        let sources = Sources {
+            mode: Mode::Serve,
+            flags: Vec::new(),
+            environment: pairs
+                .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+                .into(),
+            config: ConfigSource::Optional(PathBuf::from("/nonexistent/sentinel.toml")),
+        };
+        let reserved = reserved_files(&Settings::load(&sources).unwrap().settings);
+        assert_eq!(reserved, 134 + 16 + 2 * 96);
+        let line = UNIT
+            .lines()
+            .find_map(|line| line.strip_prefix("LimitNOFILE="));
+        let files = line.unwrap().parse().unwrap();
+        assert_eq!(Limits::within(files, reserved).connections, 10_000);
+    }
 }

@@ -91,13 +91,15 @@ impl Limits {
     /// The defaults, with fewer connections where this process may open few files, of which others
     /// in it may need so many.
     pub fn of_this_process(reserved: usize) -> Self {
-        let defaults = Self::default();
         let table = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-        let connections = open_files(&table).map_or(defaults.connections, |files| {
-            connections_of(files, reserved).min(defaults.connections)
-        });
+        open_files(&table).map_or_else(Self::default, |files| Self::within(files, reserved))
+    }
+
+    /// As [`Limits::of_this_process`], of a process that may open so many files.
+    pub fn within(files: usize, reserved: usize) -> Self {
+        let defaults = Self::default();
         Self {
-            connections,
+            connections: connections_of(files, reserved).min(defaults.connections),
             ..defaults
         }
     }
