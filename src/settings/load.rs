@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::endpoints::endpoints;
 use super::fault::{Origin, SettingsError, Wrong};
 use super::keys::{self, KEYS, Key};
-use super::mongo::mongo;
+use super::mongo::{mongo, told_by_uri};
 use super::reader::{Reader, boolean, number, path, socket_address};
 use super::redact;
 use super::redis::redis;
@@ -203,9 +203,14 @@ fn throttle(reader: &mut Reader) -> Option<ThrottleSettings> {
 }
 
 fn effective(key: &'static Key, reader: &Reader, settings: &Settings) -> EffectiveSetting {
-    let raw = reader.raw(key);
-    let shown = match raw {
-        Some(raw) => redact::shown(key, &raw.text),
+    let told_by_uri = match &settings.store {
+        StoreSettings::MongoDb { mongo, .. } => told_by_uri(key, mongo),
+        StoreSettings::Embedded => None,
+    };
+    let is_told = told_by_uri.is_some();
+    let raw = reader.raw(if is_told { &keys::MONGO_URI } else { key });
+    let shown = match told_by_uri.as_deref().or(raw.map(|raw| raw.text.as_str())) {
+        Some(text) => redact::shown(key, text),
         None => worked_out(key, settings).unwrap_or_else(|| key.when_absent.to_owned()),
     };
     let origin = raw.map_or(Origin::Default, |raw| raw.origin.clone());

@@ -52,6 +52,21 @@ pub(super) fn mongo(reader: &mut Reader, may_be_insecure: bool) -> Option<MongoS
     })
 }
 
+/// What the connection string in use says of a key: itself, or a time-out, which wins over a setting.
+pub(super) fn told_by_uri(key: &Key, settings: &MongoSettings) -> Option<String> {
+    let uri = settings.uri.expose();
+    let timeout: fn(ConnectionString) -> Option<Duration> = match key.name {
+        name if name == keys::MONGO_URI.name => return Some(uri.to_owned()),
+        name if name == keys::MONGO_CONNECT_TIMEOUT_MS.name => |uri| uri.connect_timeout,
+        name if name == keys::MONGO_SERVER_SELECTION_TIMEOUT_MS.name => {
+            |uri| uri.server_selection_timeout
+        }
+        _ => return None,
+    };
+    let timeout = timeout(ConnectionString::parse(uri).ok()?)?;
+    Some(timeout.as_millis().to_string())
+}
+
 fn warn_of_void_parts(reader: &mut Reader) {
     for part in PARTS {
         if reader.is_set(part) {

@@ -124,6 +124,51 @@ fn every_key_is_shown_and_secrets_are_not() {
 }
 
 #[test]
+fn what_mongodb_is_asked_with_is_shown() {
+    const URI: &str = "mongodb://localhost/?connectTimeoutMS=300";
+    let connect = "SENTINEL_MONGO_CONNECT_TIMEOUT_MS";
+    let selection = "SENTINEL_MONGO_SERVER_SELECTION_TIMEOUT_MS";
+    let file = format!("SENTINEL_MONGO_URI = \"{URI}\"");
+    let (_folder, mut sources) = with_file(file.as_bytes(), 0o600);
+    sources.environment = environment(&[(connect, "1500"), (selection, "900")]).environment;
+    let ConfigSource::Required(path) = sources.config.clone() else {
+        panic!("required")
+    };
+    let of_file = || Origin::File(path.clone());
+    let of_uri = Settings::load(&sources).unwrap_or_else(|error| panic!("{error}"));
+    let told = loaded(&[("SENTINEL_MONGO_URI", URI)]);
+    let of_parts = loaded(&[
+        ("SENTINEL_MONGO_PORT", "27018"),
+        ("SENTINEL_MONGO_USERNAME", "u"),
+        ("SENTINEL_MONGO_PASSWORD", "c@nary"),
+    ]);
+    let made = "mongodb://u:***@localhost:27018/?authSource=oauth";
+    for (loaded, name, shown, origin) in [
+        (&of_uri, "SENTINEL_MONGO_URI", URI, of_file()),
+        (&of_uri, connect, "300", of_file()),
+        (&of_uri, selection, "900", Origin::Environment),
+        (&told, connect, "300", Origin::Environment),
+        (&told, selection, "2000", Origin::Default),
+        (&of_parts, "SENTINEL_MONGO_URI", made, Origin::Default),
+        (
+            &of_parts,
+            "SENTINEL_MONGO_PORT",
+            "27018",
+            Origin::Environment,
+        ),
+        (&of_parts, connect, "1000", Origin::Default),
+    ] {
+        let shown = shown.to_owned();
+        let expected = EffectiveSetting {
+            name,
+            shown,
+            origin,
+        };
+        assert_eq!(*find(loaded, name), expected);
+    }
+}
+
+#[test]
 fn each_key_stands_in_the_table_once_with_a_meaning() {
     let names: HashSet<&str> = KEYS.iter().map(|key| key.name).collect();
     assert_eq!(names.len(), KEYS.len());
