@@ -1,5 +1,7 @@
 //! `sentinel dev`: the whole server on this machine alone, with all that is needed to try it.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use warp::Filter;
 
 use super::exit::Failure;
@@ -74,7 +76,8 @@ impl Reach {
                 let port = address.rsplit_once(':').map_or("", |(_, port)| port);
                 // Only these are reached by the name, which is that of the certificate.
                 let ip = listen.ip();
-                let host = if ip.is_loopback() || ip.is_unspecified() {
+                let is_named = ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
+                let host = if is_named || ip.is_unspecified() {
                     "localhost"
                 } else {
                     address.rsplit_once(':').map_or(address, |(host, _)| host)
@@ -96,9 +99,14 @@ fn welcome(settings: &Settings, facts: &DevFacts, address: &str) -> String {
     let Reach { origin, curl } = Reach::new(settings, address);
     let endpoints = &settings.endpoints;
     let prefix = &endpoints.route_prefix;
-    let console = match &endpoints.management_path {
-        Some(path) => format!("{origin}{prefix}{path}\n{}", credentials(settings, facts)),
-        None => "off, by SENTINEL_MANAGEMENT_URL".to_owned(),
+    let console = match (&endpoints.management_path, &settings.server.tls) {
+        (None, _) => "off, by SENTINEL_MANAGEMENT_URL".to_owned(),
+        // A proxy may end TLS, and then knows the address.
+        (Some(_), TlsSettings::Off) => format!(
+            "over HTTPS only, which is off by SENTINEL_TLS\n{}",
+            credentials(settings, facts)
+        ),
+        (Some(path), _) => format!("{origin}{prefix}{path}\n{}", credentials(settings, facts)),
     };
     let token = match &endpoints.token_path {
         Some(path) => format!(
@@ -262,7 +270,19 @@ mod tests {
     }
 
     #[test]
+    fn without_tls_no_address_of_the_console_is_promised() {
+        let text = text(&[("SENTINEL_TLS", "off")], "127.0.0.1:5000");
+        assert_has_line(
+            &text,
+            "Console:  over HTTPS only, which is off by SENTINEL_TLS",
+        );
+    }
+
+    #[test]
     fn an_address_that_localhost_does_not_reach_is_shown() {
+        let own = text(&[("SENTINEL_LISTEN", "127.0.0.2:5000")], "127.0.0.2:5000");
+        assert!(own.contains(" https://127.0.0.2:5000/oauth/token"), "{own}");
+        assert!(!own.contains("Other machines"), "{own}");
         let text = text(&[("SENTINEL_LISTEN", "192.0.2.7:5000")], "192.0.2.7:5000");
         assert!(
             text.contains("https://192.0.2.7:5000/oauth/token"),
