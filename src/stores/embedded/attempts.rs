@@ -101,6 +101,8 @@ impl<'t> Counts<'t> {
         }
     }
 
+    // At once: whoever is asked about while the clock stands ahead is counted anew anyway, and a
+    // flood from many networks must not fill the disk for longer than a window.
     fn remove_ended(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         for _ in 0..REMOVE_LIMIT {
             let due = match self.by_expiry.first()? {

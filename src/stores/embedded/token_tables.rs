@@ -10,7 +10,7 @@ use super::tables::{
     ACCESS_TOKENS, FAMILIES, Id, Millis, REFRESH_TOKENS, ROTATED_TOKENS, Row, SESSIONS,
     TOKEN_EXPIRIES, TOKENS,
 };
-use crate::domain::token::{RecordId, TokenRecord};
+use crate::domain::token::{CLEANUP_SLACK, RecordId, TokenRecord};
 use crate::stores::error::StoreError;
 use crate::stores::{ExpectedRecord, TokenWrite};
 
@@ -28,7 +28,7 @@ pub(super) struct TokenTables<'t> {
     by_expiry: Table<'t, (Millis, Id), ()>,
 }
 
-/// A record that had expired before a batch, as its expiry index names it.
+/// A record that may go, as its expiry index names it.
 pub(super) struct Expired {
     at: Millis,
     id: RecordId,
@@ -73,10 +73,11 @@ impl<'t> TokenTables<'t> {
         }
     }
 
-    /// What has expired by now, up to what one batch may remove. Asked before the writes of a
-    /// batch, so that none of them finds gone what its caller has just read.
+    /// What has expired for long enough, up to what one batch may remove: a clock that stands ahead
+    /// for a moment must not cost a session. Asked before the writes of a batch, so that none of
+    /// them finds gone what its caller has just read.
     pub(super) fn expired(&self, now: OffsetDateTime) -> Result<Vec<Expired>, StoreError> {
-        let end = (millis(now), &[u8::MAX; 12]);
+        let end = (millis(now.saturating_sub(CLEANUP_SLACK)), &[u8::MAX; 12]);
         let entries = self.by_expiry.range::<(Millis, Id)>(..=end)?;
         entries
             .take(PURGE_LIMIT)

@@ -500,7 +500,7 @@ async fn memories_are_forgotten_by_later_writes() {
 }
 
 #[tokio::test]
-async fn records_go_when_both_tokens_have_expired() {
+async fn records_go_a_day_after_both_tokens_have_expired() {
     let store = Opened::new();
     let short = store.session().await;
     let mut endless = store.record(2, "c2", short.user_id);
@@ -522,6 +522,8 @@ async fn records_go_when_both_tokens_have_expired() {
         found.iter().map(Option::is_some).collect::<Vec<_>>()
     };
     assert_eq!(left().await, [true, true, true]);
+    store.clock.advance(Duration::hours(24));
+    assert_eq!(left().await, [true, true, true]);
     store.clock.advance(Duration::hours(1));
     assert_eq!(left().await, [true, true, false]);
     store.clock.advance(Duration::hours(23));
@@ -529,11 +531,24 @@ async fn records_go_when_both_tokens_have_expired() {
 }
 
 #[tokio::test]
+async fn a_clock_that_stands_ahead_for_a_moment_costs_no_session() {
+    let store = Opened::new();
+    let record = store.session().await;
+    store.write(&[TokenWrite::Insert(record.clone())]).await;
+    // Its refresh token ends after a day.
+    let ahead = Duration::hours(47);
+    store.clock.advance(ahead);
+    store.write(&[]).await;
+    store.clock.advance(-ahead);
+    assert_eq!(store.by_refresh(token('r', 1)).await.unwrap().id, record.id);
+}
+
+#[tokio::test]
 async fn a_write_finds_the_expired_record_that_its_caller_read() {
     let store = Opened::new();
     let old = store.session().await;
     store.write(&[TokenWrite::Insert(old.clone())]).await;
-    store.clock.advance(Duration::days(2));
+    store.clock.advance(Duration::days(3));
     let new = store.record(2, "c1", old.user_id);
     assert_eq!(store.write(&[replace(&old, new)]).await, [true]);
     assert!(store.by_refresh(token('r', 2)).await.is_some());
