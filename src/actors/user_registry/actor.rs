@@ -4,9 +4,10 @@ use futures_util::future::join_all;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use super::job::{Job, Lane};
+use super::reach::{Probe, ping};
 use super::secrets::{SecretUse, note_all};
 use super::users::{LookUp, find_all};
-use crate::actors::batch::{Batch, COMPANY, Landed, launch};
+use crate::actors::batch::{Batch, COMPANY, Gathered, Landed, launch};
 use crate::actors::supervisor::surrounded::Kind;
 use crate::stores::Truth;
 
@@ -30,6 +31,8 @@ pub(super) enum UserRegistryMessage {
     PagesLanded(Landed<()>),
     SecretUsed(SecretUse),
     UsesLanded(Landed<()>),
+    Ping(Gathered<Probe>),
+    PingLanded(Landed<()>),
 }
 
 impl Kind for UserRegistryMessage {
@@ -45,6 +48,8 @@ impl Kind for UserRegistryMessage {
             Self::PagesLanded(_) => "pages_landed",
             Self::SecretUsed(_) => "secret_used",
             Self::UsesLanded(_) => "uses_landed",
+            Self::Ping(_) => "ping",
+            Self::PingLanded(_) => "ping_landed",
         }
     }
 }
@@ -108,6 +113,11 @@ impl Actor for UserRegistryActor {
             UserRegistryMessage::PagesLanded(landed) => state.pages.land(landed)?,
             UserRegistryMessage::SecretUsed(used) => state.uses.push(used),
             UserRegistryMessage::UsesLanded(landed) => state.uses.land(landed)?,
+            UserRegistryMessage::Ping(probes) => {
+                let flight = ping(state.truth.clone(), probes);
+                launch(myself.clone(), flight, UserRegistryMessage::PingLanded);
+            }
+            UserRegistryMessage::PingLanded(landed) => landed.outcome()?,
         }
         state.take_off(&myself);
         Ok(())

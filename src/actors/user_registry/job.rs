@@ -27,7 +27,6 @@ pub(super) enum Job {
     ReplaceSecrets(Asked<(ClientId, Vec<StoredSecret>, Vec<StoredSecret>), bool>),
     ListUsers(Asked<(Option<UserId>, usize), Page<User>>),
     ListClients(Asked<(Option<ClientId>, usize), Page<Client>>),
-    Ping(Asked<(), ()>),
 }
 
 /// Jobs that share their round trips.
@@ -56,7 +55,6 @@ impl Job {
             Self::ReplaceSecrets(_) => "replace_secrets",
             Self::ListUsers(_) => "list_users",
             Self::ListClients(_) => "list_clients",
-            Self::Ping(_) => "ping",
         }
     }
 
@@ -67,7 +65,7 @@ impl Job {
             | Self::AddUser(_)
             | Self::ReplacePasswordHash(_)
             | Self::AddClient(_) => Lane::Logins,
-            Self::FindKnownClient(_) | Self::Ping(_) => Lane::Known,
+            Self::FindKnownClient(_) => Lane::Known,
             Self::FindUserById(_)
             | Self::UpdateUser(_)
             | Self::DeleteUser(_)
@@ -91,7 +89,7 @@ impl Job {
             Self::DeleteUser(call) => call.is_stale(),
             Self::UpdateClient(call) => call.is_stale(),
             Self::DeleteClient(call) => call.is_stale(),
-            Self::CountEndOfAllSessions(call) | Self::Ping(call) => call.is_stale(),
+            Self::CountEndOfAllSessions(call) => call.is_stale(),
             Self::ReplaceSecrets(call) => call.is_stale(),
             Self::ListUsers(call) => call.is_stale(),
             Self::ListClients(call) => call.is_stale(),
@@ -120,10 +118,6 @@ impl Job {
             Self::AddClient(call) => {
                 let added = truth.clients.insert_client(&call.request).await;
                 call.answer(added.map_err(Into::into));
-            }
-            Self::Ping(call) => {
-                let reached = truth.tokens.ping().await;
-                call.answer(reached.map_err(Into::into));
             }
             administered => administered.administer(truth).await,
         }
@@ -180,8 +174,7 @@ impl Job {
             | Self::FindKnownClient(_)
             | Self::AddUser(_)
             | Self::ReplacePasswordHash(_)
-            | Self::AddClient(_)
-            | Self::Ping(_) => {}
+            | Self::AddClient(_) => {}
         }
     }
 }

@@ -1,14 +1,15 @@
 //! `UserRegistry` guards the users and clients in the store. Shape: batcher; what arrives during
 //! one round trip goes with the next, users that log in by one query, and a login that waits long for
-//! bcrypt anyway may wait for others first. Logins, made-up clients, known clients and the console each
-//! have a bound of their own, so that a flood of one sheds none of the others. A user is read at each
-//! login, a client is kept for at most a second, an absence is not kept. Deadline: the caller's, within
-//! five seconds. When it dies, queued callers get [`RegistryError::Unavailable`] at once; what was in
-//! the air is answered.
+//! bcrypt anyway may wait for others first. Logins, made-up clients, known clients, the console and who
+//! asks whether the store is up each have a bound of their own, so that a flood of one sheds none of
+//! the others. A user is read at each login, a client is kept for at most a second, an absence is not
+//! kept. Deadline: the caller's, within five seconds. When it dies, queued callers get
+//! [`RegistryError::Unavailable`] at once; what was in the air is answered.
 
 mod actor;
 mod administration;
 mod job;
+mod reach;
 mod secrets;
 mod users;
 
@@ -29,6 +30,7 @@ use crate::stores::Truth;
 use crate::stores::error::{InsertError, StoreError};
 use actor::{UserRegistryActor, UserRegistryMessage};
 use job::{Asked, Job};
+use reach::Reach;
 
 /// How long a client that was read may be believed.
 const CLIENT_KEPT_FOR: Duration = Duration::from_secs(1);
@@ -40,8 +42,10 @@ const CLIENTS_KEPT: usize = 1_024;
 const BOUND: usize = 1_024;
 /// Most look-ups in flight of clients that nobody has found yet.
 const STRANGERS_BOUND: usize = 256;
-/// Most calls in flight that refresh what is known of a client, or ask for the truth's health.
+/// Most calls in flight that refresh what is known of a client.
 const KNOWN_BOUND: usize = 1_024;
+/// Most that wait at a time to hear whether the truth is up.
+const PROBES_BOUND: usize = 1_024;
 /// Most calls of the console in flight.
 const CONSOLE_BOUND: usize = 256;
 /// The longest a caller waits.
@@ -68,6 +72,7 @@ pub struct UserRegistry {
     strangers: Handle<UserRegistryMessage>,
     known: Handle<UserRegistryMessage>,
     console: Handle<UserRegistryMessage>,
+    reach: Reach,
     clients: Arc<Cache<ClientId, (Arc<Client>, Instant)>>,
     /// When a use of a secret was last noted.
     noted_uses: Arc<Cache<(ClientId, SecretId), Instant>>,
@@ -98,6 +103,7 @@ impl UserRegistry {
                 strangers: logins.beside(STRANGERS_BOUND),
                 known: logins.beside(KNOWN_BOUND),
                 console: logins.beside(CONSOLE_BOUND),
+                reach: Reach::new(logins.beside(PROBES_BOUND)),
                 logins,
                 clients: Arc::new(Cache::new(CLIENTS_KEPT)),
                 noted_uses: Arc::new(Cache::new(CLIENTS_KEPT)),
@@ -231,9 +237,9 @@ impl UserRegistry {
         ask(&self.console, (after, limit), Job::ListClients).await
     }
 
-    /// Whether the truth can be reached now.
+    /// Whether the truth can be reached, as it was found within the last quarter of a second.
     pub async fn is_reachable(&self) -> bool {
-        ask(&self.known, (), Job::Ping).await.is_ok()
+        self.reach.is_up().await
     }
 }
 

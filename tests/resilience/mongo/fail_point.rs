@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mongodb::Client;
 use mongodb::bson::{Document, doc};
+use mongodb::{Client, Database};
 
 use crate::support::app::{TestApp, spawn_app_with};
 use crate::support::server::Server;
@@ -103,10 +103,20 @@ impl Faulty {
         admin.run_command(command).await.unwrap();
     }
 
+    /// Has what comes to the collections be noted in `system.profile`.
+    pub(super) async fn profile(&self) {
+        let profile = doc! { "profile": 2 };
+        self.database().run_command(profile).await.unwrap();
+    }
+
+    /// The database of the server under test.
+    pub(super) fn database(&self) -> Database {
+        self.control.database(&self.app.database)
+    }
+
     /// How many documents a collection has.
     pub(super) async fn count(&self, collection: &str) -> u64 {
-        let database = self.control.database(&self.app.database);
-        let collection = database.collection::<Document>(collection);
+        let collection = self.database().collection::<Document>(collection);
         collection.count_documents(doc! {}).await.unwrap()
     }
 }

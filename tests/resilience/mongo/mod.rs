@@ -8,6 +8,7 @@ mod faults;
 mod held_up;
 mod hurried;
 mod outage;
+mod probes;
 mod request;
 mod shed;
 mod unconfirmed;
