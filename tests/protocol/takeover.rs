@@ -169,6 +169,35 @@ async fn an_old_session_goes_on() {
     assert_eq!(app.verify(&next.access).await.status, 401);
 }
 
+/// RFC 9110 §5.5: blanks around a value are no part of it.
+#[tokio::test]
+async fn names_and_identifiers_of_any_text_are_told_whole() {
+    let old = old().await;
+    let of_any_text = " a\u{e9}%\r\n ";
+    let mut client = client();
+    client.insert("client_id", of_any_text);
+    old.insert("clients", client).await;
+    let rows = [
+        (" ", "%20"),
+        (" anna", "%20anna"),
+        ("anna  ", "anna%20%20"),
+        ("anna b", "anna b"),
+        (of_any_text, "%20a%C3%A9%25%0D%0A%20"),
+    ];
+    let hash = binary(&hash("pass", "$2b$"));
+    for (name, _) in rows {
+        old.insert("users", user(name, hash.clone())).await;
+    }
+    let app = old.taken_over().await;
+    for (name, told) in rows {
+        let tokens = login(&app, of_any_text, name, "pass").await.tokens();
+        let verified = app.verify(&tokens.access).await;
+        assert_eq!(verified.status, 204, "{name:?}");
+        assert_eq!(verified.header("x-username"), told, "{name:?}");
+        assert_eq!(verified.header("x-client-id"), rows[4].1);
+    }
+}
+
 #[tokio::test]
 async fn an_old_token_that_was_replaced_is_refused_though_its_redis_key_lives() {
     let mut old = live_session().await;

@@ -13,8 +13,11 @@ use crate::domain::scope::Scope;
 use crate::domain::token::{Grant, GrantUser, RecordId};
 use crate::stores::redis::companion::FoundGrant;
 
-/// What is encoded in a user name, so that any name makes a header and none makes two.
+/// What is encoded in a user name and in a client's identifier, so that any makes a header and none
+/// makes two.
 const HEADER_UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
+/// A blank at either end, where it is no part of a header (RFC 9110 §5.5).
+const OUTER_BLANK: &str = "%20";
 
 /// A live access token. Its clones share the texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +73,9 @@ impl LiveToken {
         (issued_at, expires_at): (OffsetDateTime, OffsetDateTime),
     ) -> Option<Self> {
         let id = user.map_or_else(String::new, |(id, _)| id.to_string());
-        let username = user.map_or("", |(_, username)| username);
-        let username = Cow::from(utf8_percent_encode(username, HEADER_UNSAFE));
-        let parts = [id.as_str(), &username, client_id, scope];
+        let username = encode(user.map_or("", |(_, username)| username));
+        let client_id = encode(client_id);
+        let parts = [id.as_str(), &username, &client_id, scope];
         // Made in one piece: what grows leaves holes behind.
         let texts = parts.concat();
         let mut ends = [0; 3];
@@ -109,13 +112,13 @@ impl LiveToken {
         self.has_user.then(|| self.share(Text::UserId))
     }
 
-    /// The resource owner's login name, in which control characters, `%` and what is not ASCII are
-    /// percent-encoded.
+    /// The resource owner's login name, in which control characters, `%`, what is not ASCII and blanks
+    /// at either end are percent-encoded.
     pub fn username(&self) -> Option<Bytes> {
         self.has_user.then(|| self.share(Text::Username))
     }
 
-    /// The client it was issued to.
+    /// The client it was issued to, encoded as the name.
     pub fn client_id(&self) -> Bytes {
         self.share(Text::ClientId)
     }
@@ -128,14 +131,13 @@ impl LiveToken {
     /// The grant that was packed.
     pub fn grant(&self) -> Grant {
         let user = self.has_user.then(|| {
-            let encoded = &self.texts[self.range(Text::Username)];
-            let username = percent_decode(encoded).decode_utf8_lossy().into_owned();
+            let username = self.decode(Text::Username);
             let id = RecordId::parse(&self.read(Text::UserId))?;
             Some(GrantUser { id, username })
         });
         Grant {
             user: user.flatten(),
-            client_id: ClientId::new(self.read(Text::ClientId)),
+            client_id: ClientId::new(self.decode(Text::ClientId)),
             scope: self
                 .read(Text::Scope)
                 .split(' ')
@@ -159,6 +161,11 @@ impl LiveToken {
         String::from_utf8_lossy(&self.texts[self.range(text)]).into_owned()
     }
 
+    fn decode(&self, text: Text) -> String {
+        let encoded = percent_decode(&self.texts[self.range(text)]);
+        encoded.decode_utf8_lossy().into_owned()
+    }
+
     fn range(&self, text: Text) -> Range<usize> {
         let [of_id, of_name, of_client] = self.ends.map(|end| end as usize);
         match text {
@@ -168,6 +175,18 @@ impl LiveToken {
             Text::Scope => of_client..self.texts.len(),
         }
     }
+}
+
+fn encode(text: &str) -> Cow<'_, str> {
+    let encoded = Cow::from(utf8_percent_encode(text, HEADER_UNSAFE));
+    let rest = encoded.trim_start_matches(' ');
+    let inner = rest.trim_end_matches(' ');
+    if inner.len() == encoded.len() {
+        return encoded;
+    }
+    let before = OUTER_BLANK.repeat(encoded.len() - rest.len());
+    let after = OUTER_BLANK.repeat(rest.len() - inner.len());
+    [&before, inner, &after].concat().into()
 }
 
 impl Nanos {
@@ -204,8 +223,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_grant_survives_the_packing(
-            username in ".{0,40}",
-            client_id in ".{0,40}",
+            username in " {0,2}.{0,40} {0,2}",
+            client_id in " {0,2}.{0,40} {0,2}",
             scope in "([!#-\\[\\]-~]{1,5}( [!#-\\[\\]-~]{1,5}){0,3})?",
             has_user in any::<bool>(),
         ) {
@@ -216,8 +235,10 @@ mod tests {
             let live = LiveToken::new(&grant).unwrap();
             prop_assert_eq!(live.grant(), grant);
             let is_header = |byte: &u8| (b' '..=b'~').contains(byte);
-            let username = live.username().unwrap_or_default();
-            prop_assert!(username.iter().all(is_header), "{username:?}");
+            for text in [live.username().unwrap_or_default(), live.client_id()] {
+                prop_assert!(text.iter().all(is_header), "{text:?}");
+                prop_assert_eq!(text.trim_ascii(), text.as_ref());
+            }
         }
     }
 
