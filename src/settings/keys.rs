@@ -120,7 +120,7 @@ keys! {
     MONGO_URI = Key::new("SENTINEL_MONGO_URI", "mongodb://localhost:27017",
         "where MongoDB is; wins over the parts that follow").address();
     MONGO_HOST = Key::absent("SENTINEL_MONGO_HOST", "localhost",
-        "part of the address: host, or path of a Unix socket");
+        "part of the address: host, or path of a Unix socket").address();
     MONGO_PORT = Key::absent("SENTINEL_MONGO_PORT", "27017", "part of the address: port");
     MONGO_USERNAME = Key::absent("SENTINEL_MONGO_USERNAME", "none",
         "part of the address: user name");
@@ -136,7 +136,7 @@ keys! {
         "2000", "how long to look for a usable server, unless the URI says it")
         .unit("milliseconds");
     MONGO_DBNAME = Key::new("SENTINEL_MONGO_DBNAME", "oauth",
-        "database name; one in the URI does not count");
+        "database name; one in the URI does not count").address();
     ALLOW_INSECURE_STORES = Key::new("SENTINEL_ALLOW_INSECURE_STORES", "false",
         "true lets Redis and MongoDB on other machines go without TLS or password");
     MANAGEMENT_USERNAME = Key::absent("SENTINEL_MANAGEMENT_USERNAME", "none",

@@ -369,6 +369,24 @@ fn a_bad_console_password_is_refused_and_not_shown() {
 }
 
 #[test]
+fn an_address_in_the_place_of_a_part_is_refused_without_its_password() {
+    for name in ["SENTINEL_MONGO_HOST", "SENTINEL_MONGO_DBNAME"] {
+        for (address, shown) in [
+            ("mongodb://anna:hunter2@db", "mongodb://anna:***@db"),
+            (
+                "mongodb+srv://anna:hunter2@db/?x=1",
+                "mongodb+srv://anna:***@db/?x=1",
+            ),
+            ("anna:hunter2@db", "anna:***@db"),
+        ] {
+            let text = refusal(&environment(&[(name, address)]));
+            let told = format!("{name} = '{shown}' (from");
+            assert!(text.contains(&told) && !text.contains("hunter2"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_value_that_is_not_utf_8_is_refused() {
     let mut sources = environment(&[]);
     let bytes = std::ffi::OsString::from_vec(vec![b'd', 0xff]);
