@@ -46,6 +46,18 @@ pub enum InsertError {
     Store(#[from] StoreError),
 }
 
+/// Not all was noted of how attempts ended.
+#[derive(Debug, ThisError)]
+#[error("not all was noted of how attempts ended")]
+pub struct SettleError {
+    /// Those of which certainly nothing was, by their place: they may be noted again. Of others nobody
+    /// knows.
+    pub undone: Vec<usize>,
+    /// The first of the causes.
+    #[source]
+    pub source: StoreError,
+}
+
 /// Why a store cannot be used at start.
 #[derive(Debug, ThisError)]
 pub enum OpenError {

@@ -32,7 +32,7 @@ use crate::domain::token::{EndedToken, FamilyId, Grant, RecordId, TokenRecord};
 use crate::domain::token_key::TokenKey;
 use crate::domain::user::UserId;
 use ends::{Ends, EndsMark, EndsPage, SettledRounds};
-use error::StoreError;
+use error::{SettleError, StoreError};
 use token_conversion::TokenConversion;
 use users_and_clients::{ClientStore, UserStore};
 
@@ -218,12 +218,16 @@ pub trait AttemptStore: Send + Sync {
         Ok(())
     }
 
-    /// Notes how attempts ended, and how many of them: those whose window is over count no more. If
-    /// it fails they count as failed.
+    /// Notes how attempts ended, and how many of them: those whose window is over count no more. Each
+    /// is noted by itself; one that is not counts as failed. To note one twice would forgive failures
+    /// that came since, or count those there were again.
+    ///
+    /// # Errors
+    /// [`SettleError`] tells which may be noted again.
     async fn settle_attempts(
         &self,
         ended: &[(Reservation, AttemptOutcome, u32)],
-    ) -> Result<(), StoreError>;
+    ) -> Result<(), SettleError>;
 }
 
 /// Secrets that every server on this store shares, such as the key of the console's forms.

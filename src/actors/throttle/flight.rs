@@ -155,7 +155,7 @@ pub(super) async fn settle(
         counts.partition(|(_, outcome, _)| *outcome == AttemptOutcome::Failed);
     for ended in [failed, others] {
         if !ended.is_empty() {
-            settle_stubbornly(&*store, &ended).await;
+            settle_stubbornly(&*store, ended).await;
         }
     }
 }
@@ -170,15 +170,20 @@ pub(super) async fn settle_late(
 }
 
 // What is not given back counts as failed, and a store that was away for a moment would lock out a
-// network in which nobody has failed.
-async fn settle_stubbornly(store: &dyn AttemptStore, ended: &[(Reservation, AttemptOutcome, u32)]) {
+// network in which nobody has failed. What may have been noted is not noted again: twice is worse.
+async fn settle_stubbornly(
+    store: &dyn AttemptStore,
+    mut ended: Vec<(Reservation, AttemptOutcome, u32)>,
+) {
     for _ in 0..SETTLE_ATTEMPTS {
-        match store.settle_attempts(ended).await {
-            Ok(()) => return,
-            Err(error) => {
-                let error = Chain(&error);
-                tracing::debug!(error = %error, "attempts count as failed until this can be told");
-            }
+        let Err(error) = store.settle_attempts(&ended).await else {
+            return;
+        };
+        let undone = error.undone.iter().filter_map(|place| ended.get(*place));
+        ended = undone.copied().collect();
+        tracing::debug!(error = %Chain(&error), "attempts count as failed until this can be told");
+        if ended.is_empty() {
+            return;
         }
         tokio::time::sleep(SETTLE_PAUSE).await;
     }

@@ -1,3 +1,4 @@
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use async_trait::async_trait;
@@ -8,9 +9,9 @@ use super::*;
 use crate::actors::batch::COMPANY;
 use crate::actors::supervisor::Tree;
 use crate::actors::supervisor::picture::Picture;
-use crate::domain::attempt::{AttemptOutcome, AttemptRequest, Reservation, Reserved};
+use crate::domain::attempt::{AttemptKey, AttemptOutcome, AttemptRequest, Reservation, Reserved};
 use crate::stores::embedded;
-use crate::stores::error::StoreError;
+use crate::stores::error::{SettleError, StoreError};
 
 /// The embedded store's counts, and how often it was asked.
 struct Asked {
@@ -32,10 +33,36 @@ impl AttemptStore for Asked {
     async fn settle_attempts(
         &self,
         ended: &[(Reservation, AttemptOutcome, u32)],
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), SettleError> {
         self.store.settle_attempts(ended).await?;
         self.settled.fetch_add(1, Relaxed);
         Ok(())
+    }
+}
+
+/// A store that the first time notes nothing of the first end, and does not tell of the second.
+#[derive(Default)]
+struct Shaky(Mutex<Vec<Vec<AttemptKey>>>);
+
+#[async_trait]
+impl AttemptStore for Shaky {
+    async fn reserve_attempts(&self, _: &[AttemptRequest]) -> Result<Vec<Reserved>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn settle_attempts(
+        &self,
+        ended: &[(Reservation, AttemptOutcome, u32)],
+    ) -> Result<(), SettleError> {
+        let mut asked = self.0.lock().unwrap();
+        asked.push(ended.iter().map(|(own, ..)| own.key).collect());
+        if asked.len() > 1 {
+            return Ok(());
+        }
+        Err(SettleError {
+            undone: vec![0],
+            source: StoreError::Timeout { store: "shaky" },
+        })
     }
 }
 
@@ -114,4 +141,19 @@ async fn a_failure_that_has_time_is_noted_before_the_end() {
     tokio::time::sleep(COMPANY / 2).await;
     bench.tree.stop(Duration::from_secs(5)).await;
     assert_eq!(bench.asked.settled.load(Relaxed), 1);
+}
+
+#[tokio::test]
+async fn an_end_that_may_have_been_noted_is_not_noted_again() {
+    let store = Arc::new(Shaky::default());
+    let ends_at = Clock::default().now();
+    let ended = [1, 2, 3].map(|key| {
+        let key = AttemptKey([key; 32]);
+        (Reservation { key, ends_at }, AttemptOutcome::GivenBack)
+    });
+    flight::settle(Arc::clone(&store) as _, ended.to_vec()).await;
+    let asked = store.0.lock().unwrap();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert_eq!(asked[0].len(), 3);
+    assert_eq!(asked[1], asked[0][..1]);
 }

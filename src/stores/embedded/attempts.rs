@@ -11,7 +11,7 @@ use crate::domain::attempt::{
     AttemptCount, AttemptKey, AttemptOutcome, AttemptRequest, Reservation, Reserved,
 };
 use crate::stores::AttemptStore;
-use crate::stores::error::StoreError;
+use crate::stores::error::{SettleError, StoreError};
 
 /// Counts that one batch removes at most, so that it stays short: more than it can add.
 const REMOVE_LIMIT: usize = 100;
@@ -42,17 +42,22 @@ impl AttemptStore for EmbeddedStore {
     async fn settle_attempts(
         &self,
         ended: &[(Reservation, AttemptOutcome, u32)],
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), SettleError> {
         if ended.is_empty() {
             return Ok(());
         }
+        let all = (0..ended.len()).collect();
         let ended = ended.to_vec();
-        self.transact_with(Durability::None, move |transaction| {
+        let settled = self.transact_with(Durability::None, move |transaction| {
             let mut counts = Counts::open(transaction)?;
             let mut settled = ended.iter();
             settled.try_for_each(|(own, outcome, count)| counts.settle(own, *outcome, *count))
+        });
+        // What fails before it is on the disk is gone as a whole, also where its commit fails.
+        settled.await.map_err(|source: StoreError| SettleError {
+            undone: all,
+            source,
         })
-        .await
     }
 }
 

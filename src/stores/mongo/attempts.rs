@@ -1,19 +1,20 @@
 //! The collection `attempts`: the key is the `_id`.
 
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{Acknowledgment, CollectionOptions, ReturnDocument, WriteConcern};
 use time::OffsetDateTime;
 
 use crate::domain::attempt::{AttemptCount, AttemptOutcome, AttemptRequest, Reservation, Reserved};
 use crate::stores::AttemptStore;
-use crate::stores::error::StoreError;
+use crate::stores::error::{SettleError, StoreError};
 
 use super::documents::fields::Fields;
 use super::documents::{binary, date};
-use super::{Documents, MongoStore, within_deadline};
+use super::{Documents, MongoStore, unavailable, within_deadline};
 
 /// The collection. The primary alone confirms a count, without its journal: a login does not wait
 /// for more, and an election loses the counts of a moment at most.
@@ -39,15 +40,28 @@ impl AttemptStore for MongoStore {
     async fn settle_attempts(
         &self,
         ended: &[(Reservation, AttemptOutcome, u32)],
-    ) -> Result<(), StoreError> {
-        let settled = ended.iter().map(|(reservation, outcome, count)| {
-            let Reservation { key, ends_at } = reservation;
-            let filter = doc! { "_id": binary(&key.0), "ends_at": date(*ends_at) };
-            let update = vec![settlement(*outcome, *count)];
-            within_deadline(self.attempts.update_one(filter, update))
-        });
-        try_join_all(settled).await.map(drop)
+    ) -> Result<(), SettleError> {
+        let settled = ended
+            .iter()
+            .map(|(own, outcome, count)| self.settle_count(own, *outcome, *count));
+        // Each is waited for: one that is given up midway may be carried out all the same.
+        let settled = join_all(settled).await.into_iter().enumerate();
+        let (mut undone, mut first) = (Vec::new(), None);
+        for (place, failure) in settled.filter_map(|(place, own)| Some((place, own.err()?))) {
+            undone.extend(failure.is_undone.then_some(place));
+            first.get_or_insert(failure.source);
+        }
+        match first {
+            Some(source) => Err(SettleError { undone, source }),
+            None => Ok(()),
+        }
     }
+}
+
+/// Why an end was not noted, or nobody knows whether it was.
+struct Failure {
+    is_undone: bool,
+    source: StoreError,
 }
 
 impl MongoStore {
@@ -67,6 +81,39 @@ impl MongoStore {
         let present = before.and_then(|document| read(&Fields::of(&document)));
         Ok(AttemptCount::reserve(present, request, now).1)
     }
+
+    async fn settle_count(
+        &self,
+        Reservation { key, ends_at }: &Reservation,
+        outcome: AttemptOutcome,
+        ended: u32,
+    ) -> Result<(), Failure> {
+        let filter = doc! { "_id": binary(&key.0), "ends_at": date(*ends_at) };
+        let update = vec![settlement(outcome, ended)];
+        let update = self.attempts.update_one(filter, update);
+        match within_deadline(async { Ok(update.await) }).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Failure {
+                is_undone: is_undone(&error),
+                source: unavailable(error),
+            }),
+            Err(timeout) => Err(Failure {
+                is_undone: false,
+                source: timeout,
+            }),
+        }
+    }
+}
+
+/// Whether a failed update certainly did nothing: it found no server, or was refused by one.
+fn is_undone(error: &Error) -> bool {
+    matches!(
+        *error.kind,
+        ErrorKind::ServerSelection { .. }
+            | ErrorKind::ConnectionPoolCleared { .. }
+            | ErrorKind::Command(_)
+            | ErrorKind::Write(WriteFailure::WriteError(_))
+    )
 }
 
 fn read(document: &Fields<'_>) -> Option<AttemptCount> {

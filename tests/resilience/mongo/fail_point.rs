@@ -33,8 +33,8 @@ pub(super) enum Fault {
 pub(super) enum Which {
     /// All but the first so many.
     AllAfter(i32),
-    /// The first one to the collection of tokens.
-    FirstToTokens,
+    /// The first one to this collection.
+    FirstTo(&'static str),
 }
 
 /// A mongod with a fail point, and a server under test on it.
@@ -83,8 +83,8 @@ impl Faulty {
         });
         let mode = match which {
             Which::AllAfter(count) => doc! { "skip": count },
-            Which::FirstToTokens => {
-                data.insert("namespace", format!("{}.tokens", self.app.database));
+            Which::FirstTo(collection) => {
+                data.insert("namespace", format!("{}.{collection}", self.app.database));
                 doc! { "times": 1 }
             }
         };

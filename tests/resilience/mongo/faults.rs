@@ -56,7 +56,7 @@ async fn a_change_of_the_primary_is_not_noticed_where_the_next_try_goes_well() {
 async fn survive(bench: &Faulty, request: Request, fault: Fault, commands: &[&str]) {
     let app = &bench.app;
     let prepared = request.prepare(app).await;
-    bench.set(fault, commands, Which::FirstToTokens).await;
+    bench.set(fault, commands, Which::FirstTo("tokens")).await;
     let answer = request.send(app, &prepared).await;
     bench.clear().await;
     let status = answer.status;

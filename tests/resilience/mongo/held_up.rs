@@ -17,7 +17,7 @@ async fn a_refresh_does_not_wait_for_a_round_that_is_held_up() {
     let first = app.login().await;
     let second = app.login_as("anna", "pass word 1").await.tokens();
     bench
-        .set(Fault::Late(LATE), &["update"], Which::FirstToTokens)
+        .set(Fault::Late(LATE), &["update"], Which::FirstTo("tokens"))
         .await;
     let timed = async |refresh_token: &str| {
         let asked = Instant::now();

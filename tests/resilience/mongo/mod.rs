@@ -2,6 +2,7 @@
 //! again, and comes through when it does; nobody loses a session, and nobody is let in.
 
 mod answered;
+mod attempts;
 mod elections;
 mod fail_point;
 mod faults;
