@@ -23,6 +23,8 @@ mod step;
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::handle::{AskError, Handle, within};
 use super::password_pool::PasswordPool;
 use super::password_pool::fair_queue::Requester;
@@ -123,6 +125,7 @@ impl TokenIssuer {
         credentials: ClientCredentials,
         request: TokenRequest,
     ) -> Result<IssuedTokens, IssueError> {
+        let began = Instant::now();
         let secret = credentials.secret.clone();
         match request {
             TokenRequest::Password {
@@ -143,7 +146,7 @@ impl TokenIssuer {
                     scope,
                 };
                 let grant = (&*client, &secret, GrantType::Password);
-                self.issue_for_password(grant, request, (&requester, network))
+                self.issue_for_password(grant, request, (&requester, network), began)
                     .await
             }
             TokenRequest::RefreshToken {

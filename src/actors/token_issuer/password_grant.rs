@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::TokenIssuer;
 use super::error::IssueError;
 use super::job::Job;
 use super::request::IssuedTokens;
 use crate::actors::batch::Haste;
-use crate::actors::password_pool::PasswordPoolError;
 use crate::actors::password_pool::fair_queue::Requester;
 use crate::actors::throttle::Attempt;
 use crate::domain::client::{Client, GrantType, SecretHash};
 use crate::domain::grant::password::{self, PasswordRequest};
 use crate::domain::network::Network;
-use crate::domain::user::{PasswordHash, User, UserId};
+use crate::domain::user::{Password, PasswordHash, User, UserId};
 
 /// The longest a good login waits for a stronger hash of its password.
 const STRENGTHEN_WITHIN: Duration = Duration::from_secs(1);
+/// How long after its request a login still waits for it: the rest of its deadline is for the answer.
+const STRENGTHENED_BY: Duration = Duration::from_secs(4);
 
 impl TokenIssuer {
     pub(super) async fn issue_for_password(
@@ -24,6 +27,7 @@ impl TokenIssuer {
         grant: (&Client, &Option<SecretHash>, GrantType),
         request: PasswordRequest,
         (requester, network): (&Requester, Option<Network>),
+        began: Instant,
     ) -> Result<IssuedTokens, IssueError> {
         request.check_lengths()?;
         grant.0.grant_scope(&request.scope)?;
@@ -50,9 +54,13 @@ impl TokenIssuer {
         };
         let issued = self.ask_for(&self.logins, grant, issue, Job::Issue).await?;
         if let Some(weak) = hash.filter(|hash| self.passwords.is_weak(hash)) {
-            let strong = self.passwords.hash(request.password, requester);
-            let strengthened = self.strengthen(id, weak, strong);
-            let _next_time = tokio::time::timeout(STRENGTHEN_WITHIN, strengthened).await;
+            let left = STRENGTHENED_BY.saturating_sub(began.elapsed());
+            let is_in_time = !left.is_zero() && self.passwords.haste(requester) == Haste::AtOnce;
+            if is_in_time {
+                let strengthened = self.strengthen((id, weak), request.password, requester);
+                let _next_time =
+                    tokio::time::timeout(left.min(STRENGTHEN_WITHIN), strengthened).await;
+            }
         }
         Ok(issued)
     }
@@ -79,11 +87,11 @@ impl TokenIssuer {
     // is left to the next login: this one is good.
     async fn strengthen(
         &self,
-        user: UserId,
-        weak: PasswordHash,
-        strong: impl Future<Output = Result<PasswordHash, PasswordPoolError>>,
+        (user, weak): (UserId, PasswordHash),
+        password: Password,
+        requester: &Requester,
     ) {
-        let Ok(strong) = strong.await else {
+        let Ok(strong) = self.passwords.hash(password, requester).await else {
             return;
         };
         let replaced = self

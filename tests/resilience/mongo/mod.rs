@@ -13,6 +13,7 @@ mod probes;
 mod request;
 mod shed;
 mod unconfirmed;
+mod weak_hash;
 mod withdrawn;
 
 use std::time::{Duration, Instant};
