@@ -1,10 +1,15 @@
 //! The actor: it remembers which console credentials were found good.
 
+use std::collections::VecDeque;
+
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::actors::handle::Call;
 use crate::actors::supervisor::surrounded::Kind;
 use crate::crypto::secret;
+
+/// Most credentials that are remembered, each for one network. The oldest go first.
+const REMEMBERED: usize = 16;
 
 /// What the actor is told.
 pub(super) enum ManagementMessage {
@@ -24,10 +29,10 @@ impl Kind for ManagementMessage {
 #[derive(Clone)]
 pub(super) struct ManagementActor;
 
-/// The digest of the credentials that were last found good.
+/// The digests of the credentials that were last found good.
 #[derive(Default)]
 pub(super) struct State {
-    verified: Option<[u8; 32]>,
+    verified: VecDeque<[u8; 32]>,
 }
 
 impl Actor for ManagementActor {
@@ -59,14 +64,21 @@ impl Actor for ManagementActor {
 
 impl State {
     fn is_verified(&self, call: Call<[u8; 32], bool>) {
-        let known = self
-            .verified
-            .is_some_and(|own| secret::equal(&own, &call.request));
-        call.answer(known);
+        let is_known = self.knows(&call.request);
+        call.answer(is_known);
     }
 
     fn remember(&mut self, call: Call<[u8; 32], ()>) {
-        self.verified = Some(call.request);
+        if !self.knows(&call.request) {
+            self.verified.truncate(REMEMBERED - 1);
+            self.verified.push_front(call.request);
+        }
         call.answer(());
+    }
+
+    // All are compared, so that the time does not tell which it was.
+    fn knows(&self, digest: &[u8; 32]) -> bool {
+        let compare = |is_known, own: &[u8; 32]| is_known | secret::equal(own, digest);
+        self.verified.iter().fold(false, compare)
     }
 }

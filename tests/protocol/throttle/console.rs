@@ -4,7 +4,10 @@ use time::Duration;
 
 use super::{ELSEWHERE, HERE, LIMITS, from, throttled_app};
 use crate::support::app::{Answer, CONSOLE, TestApp, answer, spawn_app_with};
+use crate::support::stores::start_mongod;
 
+/// Credentials that a server remembers to be good.
+const REMEMBERED: usize = 16;
 const PAGE: &str = "/oauth/management";
 const API: &str = "/oauth/management/api/v1/actors";
 
@@ -18,6 +21,30 @@ async fn the_console_is_throttled_before_its_password_is_hashed() {
     let hash = bcrypt::hash(CONSOLE.1, 4).unwrap();
     let password = ("SENTINEL_MANAGEMENT_PASSWORD", hash.as_str());
     check_console(&spawn_app_with(&[&LIMITS[..], &[password]].concat()).await).await;
+}
+
+/// Without MongoDB nothing can be counted, so that only who need not be is let in.
+#[tokio::test]
+async fn administrators_of_several_networks_are_counted_once_each() {
+    let mongod = start_mongod(&[]).await;
+    let uri = format!("mongodb://{}", mongod.address());
+    let app = spawn_app_with(&[&LIMITS[..], &[("SENTINEL_MONGO_URI", &uri)]].concat()).await;
+    let networks: Vec<String> = (0..=REMEMBERED)
+        .map(|number| format!("10.0.{number}.1"))
+        .collect();
+    for network in &networks {
+        for _ in 0..2 {
+            let let_in = ask(&app, network, API, CONSOLE).await;
+            assert_eq!(let_in.status, 200, "{network}: {}", let_in.body);
+        }
+    }
+    drop(mongod);
+    for network in &networks[1..] {
+        let let_in = ask(&app, network, API, CONSOLE).await;
+        assert_eq!(let_in.status, 200, "{network}: {}", let_in.body);
+    }
+    let forgotten = ask(&app, &networks[0], API, CONSOLE).await;
+    assert_eq!(forgotten.status, 503, "{}", forgotten.body);
 }
 
 async fn check_console(app: &TestApp) {
