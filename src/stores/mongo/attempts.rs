@@ -105,12 +105,12 @@ impl MongoStore {
     }
 }
 
-/// Whether a failed update certainly did nothing: it found no server, or was refused by one.
+/// Whether a failed update certainly did nothing: it found no server, or was refused by one. A pool that
+/// was cleared tells neither: the driver says so also of what had been sent.
 fn is_undone(error: &Error) -> bool {
     matches!(
         *error.kind,
         ErrorKind::ServerSelection { .. }
-            | ErrorKind::ConnectionPoolCleared { .. }
             | ErrorKind::Command(_)
             | ErrorKind::Write(WriteFailure::WriteError(_))
     )
