@@ -12,6 +12,9 @@ use tokio::time::Instant;
 
 use crate::telemetry::metrics::{ACTOR_CALLS_SHED, ACTOR_CALLS_SKIPPED};
 
+/// From an actor's dropping what it was asked to its being seen as dead, at most.
+const DYING: Duration = Duration::from_millis(20);
+
 /// Why an actor gave no answer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum AskError {
@@ -215,14 +218,26 @@ impl<M: Message> Handle<M> {
     }
 
     /// Waits until there is a successor of `earlier`, at most until `deadline`. One that dies drops
-    /// what it was asked a moment before it is seen to be dead, so its state tells nothing.
+    /// what it was asked a moment before it is seen to be dead, so that its state tells nothing at first;
+    /// if it is alive after that moment, it was another that dropped the call.
     pub(super) async fn wait_for_successor(&self, earlier: Option<ActorId>, deadline: Instant) {
         let mut actor = self.actor.clone();
-        let is_up = actor.wait_for(|found| {
-            let found = found.as_ref().map(|actor| actor.get_id());
-            found.is_some() && found != earlier
-        });
-        let _late = tokio::time::timeout_at(deadline, is_up).await;
+        let is_other = |found: &Option<ActorRef<M>>| {
+            found
+                .as_ref()
+                .is_some_and(|actor| Some(actor.get_id()) != earlier)
+        };
+        let moment = deadline.min(within(DYING));
+        let other = tokio::time::timeout_at(moment, actor.wait_for(is_other));
+        let has_come = other.await.is_ok();
+        if !has_come {
+            let is_up = actor.wait_for(|found| {
+                found
+                    .as_ref()
+                    .is_some_and(|actor| actor.get_status() <= ractor::ActorStatus::Running)
+            });
+            let _late = tokio::time::timeout_at(deadline, is_up).await;
+        }
     }
 }
 
