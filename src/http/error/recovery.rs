@@ -32,9 +32,10 @@ pub async fn recover(rejection: Rejection) -> Result<Response, Infallible> {
     }
     let known = STATUSES.iter().find(|(_, is_in)| is_in(&rejection));
     let status = match known {
-        Some((status, _)) => *status,
+        Some((status, _)) if *status != StatusCode::METHOD_NOT_ALLOWED => *status,
         // The client sent no whole body. Its type is warp's own, so it can only be told by its name.
-        None if format!("{rejection:?}").contains("BodyReadError") => StatusCode::BAD_REQUEST,
+        _ if format!("{rejection:?}").contains("BodyReadError(") => StatusCode::BAD_REQUEST,
+        Some((status, _)) => *status,
         None => {
             tracing::error!("a rejection was not handled by its route");
             StatusCode::INTERNAL_SERVER_ERROR
