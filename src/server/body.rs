@@ -104,13 +104,17 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let too_slow = Poll::Ready(Some(Err(BodyError::too_slow(self.limit))));
         // A peer that always has one more byte ready must not escape the deadline.
-        if self.wait.is_some() && self.poll_over(context).is_ready() {
-            return Poll::Ready(Some(Err(BodyError::too_slow(self.limit))));
+        if let Some(wait) = &mut self.wait
+            && wait.deadline.as_mut().poll(context).is_ready()
+        {
+            return too_slow;
         }
+        // What has come is taken, although others need the place.
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
             ready!(self.poll_over(context));
-            return Poll::Ready(Some(Err(BodyError::too_slow(self.limit))));
+            return too_slow;
         };
         if frame.is_none() || self.incoming.is_end_stream() {
             self.wait = None;
