@@ -20,6 +20,7 @@ pub(super) fn endpoints(reader: &mut Reader, is_plain: Option<bool>) -> Option<E
     let token_path = reader.required(&keys::TOKEN_URL, path_or_false);
     let management_path = reader.required(&keys::MANAGEMENT_URL, path_or_false);
     let error_uri = reader.optional(&keys::ERROR_URI, error_uri);
+    let is_error_uri_set = matches!(&error_uri, Some(Some(_)));
     let error_endpoint = reader.optional(&keys::ERROR_ENDPOINT, endpoint_name);
     let issuer = reader.optional(&keys::ISSUER, |text| issuer(text, is_plain.unwrap_or(true)));
     let (route_prefix, token_path) = (route_prefix?, token_path?);
@@ -51,7 +52,7 @@ pub(super) fn endpoints(reader: &mut Reader, is_plain: Option<bool>) -> Option<E
         error_endpoint: error_endpoint?,
         issuer: issuer?,
     };
-    if is_error_uri_taken(&endpoints) {
+    if is_error_uri_set && is_error_uri_taken(&endpoints) {
         let mend = format!("write a path of its own, such as {usual}");
         let wrong = Wrong::new("is the path of another endpoint", mend);
         reader.reject(&keys::ERROR_URI, wrong);
