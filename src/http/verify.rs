@@ -47,12 +47,12 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Result<Response, BearerError> {
     // The token comes first: who has none is told so, whatever the query holds.
-    let needed = read_needed(query);
-    let least = needed
+    let demand = read_demand(query);
+    let least = demand
         .as_ref()
         .map_or_else(|_| Scope::default(), |own| own.scope.clone());
     let live = protect::verify(caches, headers, &least).await?;
-    if needed?.is_user && live.user_id().is_none() {
+    if demand?.is_user && live.user_id().is_none() {
         return Err(unreadable());
     }
     Ok(describe(&live))
@@ -60,16 +60,16 @@ async fn answer(
 
 /// What a token must have.
 #[derive(Default)]
-struct Needed {
+struct Demand {
     scope: Scope,
     /// It must be a user's.
     is_user: bool,
 }
 
 // What cannot be read is what no token has.
-fn read_needed(query: &str) -> Result<Needed, BearerError> {
+fn read_demand(query: &str) -> Result<Demand, BearerError> {
     if query.is_empty() {
-        return Ok(Needed::default());
+        return Ok(Demand::default());
     }
     let query = Form::parse_pairs(query.as_bytes()).map_err(|_| unreadable())?;
     let scope = Scope::parse(query.get("scope").unwrap_or_default()).map_err(|_| unreadable())?;
@@ -78,7 +78,7 @@ fn read_needed(query: &str) -> Result<Needed, BearerError> {
         Some("required") => true,
         Some(_) => return Err(unreadable()),
     };
-    Ok(Needed { scope, is_user })
+    Ok(Demand { scope, is_user })
 }
 
 fn unreadable() -> BearerError {
@@ -91,8 +91,10 @@ fn describe(live: &LiveToken) -> Response {
     let headers = response.headers_mut();
     headers.reserve(HEADERS);
     let mut set = |name: HeaderName, text: Bytes| {
-        // Always one: each text is kept as a header has it.
-        if let Ok(value) = HeaderValue::from_maybe_shared(text) {
+        // What no header can hold is left out: a scope of an earlier program may be any text.
+        if let Ok(value) = HeaderValue::from_maybe_shared(text)
+            && value.to_str().is_ok()
+        {
             headers.insert(name, value);
         }
     };
