@@ -10,9 +10,9 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// Notes one.
-    pub(super) fn note(&self) {
-        self.noted.fetch_add(1, Ordering::AcqRel);
+    /// Notes one, and tells how many there were so far.
+    pub(super) fn note(&self) -> u64 {
+        self.noted.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// How many there were so far: a look through all live tokens that begins now makes them good.

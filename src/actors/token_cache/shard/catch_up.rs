@@ -167,8 +167,7 @@ impl State {
                 let losses = &self.arguments.losses;
                 if next.is_whole && next.number == self.restore_number && !losses.is_open() {
                     // It has only now been found: if this look is cut off, the next is whole.
-                    losses.note();
-                    self.restore_losses = losses.so_far();
+                    self.restore_losses = losses.note();
                 }
                 myself.send_after(RESTORE_PAUSE, || TokenCacheMessage::RestoreOn(*next));
             }
