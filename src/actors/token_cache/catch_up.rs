@@ -2,10 +2,11 @@
 //! tokens that it lost are put back.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::flight::{Flights, in_budget, live};
+use super::flight::{Flights, TRUTH_BUDGET, live, within_budget};
 use super::shard::range::ShardRange;
 use crate::domain::token::{EndedToken, Grant, TokenRecord};
 use crate::domain::token_key::TokenKey;
@@ -20,6 +21,9 @@ pub(super) const ENDS_PAGE: usize = 1_000;
 const ROUNDS_PAGE: usize = 250;
 /// Tokens per round trip when they are put back.
 const LIVE_PAGE: usize = 500;
+/// How long a majority has to confirm that tokens which were asked for may be put back: look-ups of
+/// others wait for it, which have 250 ms. What nobody waits for has as long as the truth has.
+const CONFIRM_BUDGET: Duration = Duration::from_millis(100);
 /// Of the latest tokens, the share that must be in Redis for the earlier ones to be believed
 /// there: one that is being issued may not be in it yet.
 const BELIEVED_PERCENT: usize = 95;
@@ -59,7 +63,7 @@ pub(super) enum PutBack {
     Put(usize),
     /// Redis has no room for them.
     Full,
-    /// The truth did not tell again whether they live; Redis goes without.
+    /// The truth did not tell again whether they live; Redis goes without, also without those that it had.
     Unconfirmed(StoreError),
 }
 
@@ -182,32 +186,38 @@ impl Flights {
             Outcome::Put(put) => put,
             Outcome::Full => return Ok(PutBack::Full),
         };
-        let confirmed = match self.still_live(redis, &put).await? {
+        let budget = match which {
+            Put::Any => CONFIRM_BUDGET,
+            Put::Absent => TRUTH_BUDGET,
+        };
+        let confirmed = match self.still_live(redis, &put, budget).await? {
             Ok(confirmed) => confirmed,
             Err(error) => return Ok(PutBack::Unconfirmed(error)),
         };
         let grant = |token: &TokenKey| Some((token.clone(), live.get(token)?));
         let grants: Vec<(TokenKey, &Grant)> = confirmed.iter().filter_map(grant).collect();
         let is_safe = redis.confirm(&grants, self.now()).await?;
-        if !is_safe && let Err(error) = self.still_live(redis, &confirmed).await? {
+        if !is_safe && let Err(error) = self.still_live(redis, &confirmed, budget).await? {
             return Ok(PutBack::Unconfirmed(error));
         }
         Ok(PutBack::Put(put.len()))
     }
 
-    // Those of these tokens that live on in the truth; the others are deleted, and all of them if
-    // it does not answer. A primary that was deposed and does not know it yet knows of no end since,
-    // and what it told would let tokens in on all servers: so a majority confirms it first. Fails only
-    // if Redis does.
+    // Those of these tokens that live on in the truth; the others are deleted, and all of them if it does
+    // not answer: also a plain key that was there before, since another server may have made it by the
+    // companion that we put. A primary that was deposed and does not know it yet knows of no end since,
+    // and what it told would let tokens in on all servers: so a majority confirms it first. Fails only if
+    // Redis does.
     async fn still_live(
         &self,
         redis: &RedisConnection,
         tokens: &[TokenKey],
+        budget: Duration,
     ) -> Result<Result<Vec<TokenKey>, StoreError>, StoreError> {
         if tokens.is_empty() {
             return Ok(Ok(Vec::new()));
         }
-        let found = in_budget(async {
+        let found = within_budget(budget, async {
             self.truth.confirm().await?;
             self.truth.find_by_access_token(tokens).await
         });

@@ -30,7 +30,7 @@ use crate::stores::redis::provisional::Put;
 const REDIS_BUDGET: Duration = Duration::from_millis(100);
 /// How long the truth has for a look-up. Whoever asked has left before, but what is found is kept
 /// for the next who asks; a silent truth must not hold the lane once it is back.
-const TRUTH_BUDGET: Duration = Duration::from_secs(1);
+pub(super) const TRUTH_BUDGET: Duration = Duration::from_secs(1);
 
 /// How long Redis has for each step before it is trusted, when nobody waits for it.
 pub(super) const REPLAY_BUDGET: Duration = Duration::from_secs(1);
@@ -71,6 +71,8 @@ pub(super) struct TruthOutcome {
     pub(super) asked_at: Instant,
     /// Whether what was found is in Redis now.
     pub(super) is_put_back: bool,
+    /// Whether Redis may lack what it had of it, since the truth did not tell a second time.
+    pub(super) is_lost: bool,
     /// Whether the connection must be dropped.
     pub(super) has_failed: bool,
 }
@@ -150,9 +152,10 @@ impl Flights {
             noted,
             asked_at: Instant::now(),
             is_put_back: false,
+            is_lost: false,
             has_failed: false,
         };
-        let live = match in_budget(self.truth.find_grants(&tokens)).await {
+        let live = match within_budget(TRUTH_BUDGET, self.truth.find_grants(&tokens)).await {
             Ok(found) => live(tokens.clone(), found, self.now()),
             Err(error) => {
                 answer_unavailable(calls, error);
@@ -171,6 +174,7 @@ impl Flights {
         if let Some(redis) = redis {
             let put = self.put_back(&redis, Put::Any, &live).await;
             outcome.is_put_back = matches!(&put, Ok(PutBack::Put(1..)));
+            outcome.is_lost = matches!(&put, Ok(PutBack::Unconfirmed(_)));
             outcome.has_failed = put.is_err();
         }
         outcome.found = packed.into_iter().collect();
@@ -232,13 +236,12 @@ pub(super) fn on_event(local: &LocalCopy, connection: u64, event: CacheEvent) {
 }
 
 /// Waits for the truth within its part of a verification.
-pub(super) async fn in_budget<T>(
+pub(super) async fn within_budget<T>(
+    budget: Duration,
     asked: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let timeout = |_elapsed| StoreError::Timeout { store: "token" };
-    tokio::time::timeout(TRUTH_BUDGET, asked)
-        .await
-        .map_err(timeout)?
+    tokio::time::timeout(budget, asked).await.map_err(timeout)?
 }
 
 fn distinct(calls: &[LookUp]) -> Vec<TokenKey> {

@@ -105,7 +105,7 @@ impl State {
         } else {
             local.fill_untold((outcome.noted, outcome.asked_at), outcome.found);
         }
-        if outcome.has_failed {
+        if outcome.has_failed || outcome.is_lost {
             self.arguments.losses.note();
         }
         self.drop_if(outcome.has_failed && number == self.number, myself);
