@@ -12,7 +12,7 @@ use super::error::StartError;
 use crate::actors::management::error::ManagementError;
 use crate::crypto::random;
 use crate::domain::client::{Client, ClientRegistration, ClientType, GrantType};
-use crate::domain::user::Password;
+use crate::domain::user::{Password, User};
 use crate::settings::secret::Secret;
 use crate::settings::{ManagementSettings, Settings};
 
@@ -22,6 +22,8 @@ pub const USERNAME: &str = "jonas";
 pub const PASSWORD: &str = "pass";
 /// The file of the data folder that keeps the console credentials.
 pub const CONSOLE_FILE: &str = "console.json";
+/// The file of the data folder that says which user was seen with the password that `dev` gives.
+const USER_FILE: &str = "dev-user";
 /// The name of the client that `dev` makes; it is found again by it.
 const CLIENT_NAME: &str = "dev";
 /// Length of a made console password: 119 bits.
@@ -70,9 +72,10 @@ impl Sentinel {
             None => kept_credentials(&settings.data_dir)?,
         };
         settings.management = Some(console.clone());
+        let made = settings.data_dir.join(USER_FILE);
         let sentinel = Self::start(settings).await?;
         let facts = DevFacts {
-            user: sentinel.ensure_user().await?,
+            user: sentinel.ensure_user(&made).await?,
             client_id: sentinel.ensure_client().await?,
             console_username: console.username,
             console_password: console.password,
@@ -80,23 +83,27 @@ impl Sentinel {
         Ok((sentinel, facts))
     }
 
-    async fn ensure_user(&self) -> Result<DevUser, ManagementError> {
+    async fn ensure_user(&self, made: &Path) -> Result<DevUser, ManagementError> {
         let management = &self.0.handles.management;
         let name = USERNAME.to_owned();
         let password = Password::new(PASSWORD.to_owned());
-        let Some(user) = management.find_user(name.clone()).await? else {
-            let added = management
-                .add_user_with_any_password(name, password)
-                .await?;
-            return Ok(DevUser {
-                has_known_password: true,
-                is_disabled: added.is_disabled,
-            });
+        let (user, has_known_password) = match management.find_user(name.clone()).await? {
+            None => {
+                let added = management.add_user_with_any_password(name, password);
+                (added.await?, true)
+            }
+            // A new password ends all sessions and counts that, so one that is known to have had ours
+            // has it yet: a start need not wait for a hash.
+            Some(user) if user.sessions_ended == 0 && is_known(made, &user) => (user, true),
+            Some(user) => {
+                let has_ours = management.is_password_of(&user, password).await?;
+                (user, has_ours)
+            }
         };
-        // A new password ends all sessions and counts that, so one whose sessions were never ended has the
-        // one that it was made with: a start need not wait for a hash.
-        let has_known_password =
-            user.sessions_ended == 0 || management.is_password_of(&user, password).await?;
+        if has_known_password && user.sessions_ended == 0 && !is_known(made, &user) {
+            // If it cannot be kept, the next start hashes once more.
+            let _next_time = fs::write(made, user.id.to_string());
+        }
         Ok(DevUser {
             has_known_password,
             is_disabled: user.is_disabled,
@@ -121,6 +128,11 @@ impl Sentinel {
         let (client, _no_secret) = management.add_client(registration).await?;
         Ok(client.id.to_string())
     }
+}
+
+/// Whether it is noted that this user was seen with the password that `dev` gives.
+fn is_known(made: &Path, user: &User) -> bool {
+    fs::read_to_string(made).is_ok_and(|id| id == user.id.to_string())
 }
 
 /// Whether a client is as `dev` makes it, so that the printed line gives a token.

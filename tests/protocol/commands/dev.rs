@@ -186,6 +186,27 @@ async fn a_changed_user_is_told_and_an_unfit_client_is_not_printed() {
 }
 
 #[tokio::test]
+async fn a_user_that_was_made_anew_is_not_taken_for_the_one_that_dev_made() {
+    let place = Place::new();
+    let mut server = place.start(START);
+    let console = format!("--url {}", Printed::by(&mut server).await.origin);
+    for (arguments, input) in [
+        ("user delete jonas", ""),
+        ("user add jonas --password-stdin", "another pass 1\n"),
+    ] {
+        let line = format!("{arguments} {console}");
+        let ended = place.run_with_input(&line, input).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    server.signal("TERM");
+    server.ended(PATIENCE).await;
+    let mut server = place.start(START);
+    let after = Printed::by(&mut server).await;
+    server.line("another password than pass").await;
+    assert!(after.get_a_token.contains("password=PASSWORD"), "{after:?}");
+}
+
+#[tokio::test]
 async fn a_kill_at_any_moment_of_the_first_start_spoils_nothing() {
     for milliseconds in [2, 8, 20, 50, 120] {
         let place = Place::new();
