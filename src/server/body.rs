@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::parked::{Place, Unread};
+use super::parked::{Parked, Place, Unread};
 use super::pulse::{Awaited, InFlight, Pulse};
 
 /// The body of a request. It fails when it has not arrived whole within the deadline; HTTP/1.1 then
@@ -47,7 +47,8 @@ impl Wait {
 /// Why the body of a request ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It did not arrive in time, which is less where many are waited for. Its source tells so to services, which know nothing of us.
+    /// It did not arrive in time, which is less where many are waited for. Its source tells so to
+    /// services, which know nothing of us.
     #[error("the body did not arrive within {0:?}")]
     TooSlow(Duration, #[source] io::Error),
     /// The connection broke, or what came is not HTTP.
@@ -70,29 +71,39 @@ pub(super) struct ResponseBody<B> {
 
 impl RequestBody {
     /// The body that comes on `pulse`'s connection; `None` where too many have not come whole.
-    pub(super) fn admit(incoming: Incoming, limit: Duration, pulse: Arc<Pulse>) -> Option<Self> {
+    pub(super) fn admit(
+        incoming: Incoming,
+        limit: Duration,
+        (pulse, parked): (&Arc<Pulse>, &Parked),
+    ) -> Option<Self> {
         let unread = if incoming.is_end_stream() {
             None
         } else {
-            Some(pulse.parked().admit()?)
+            Some(parked.admit()?)
         };
         Some(Self {
             incoming,
             limit,
             wait: None,
-            pulse,
+            pulse: Arc::clone(pulse),
             unread,
         })
     }
 
+    fn too_slow(&self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(Some(Err(BodyError::too_slow(self.limit))))
+    }
+
     fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let (limit, pulse) = (self.limit, &self.pulse);
-        let wait = self.wait.get_or_insert_with(|| Wait {
-            deadline: Box::pin(sleep(limit)),
-            place: pulse.parked().enter(),
-            _awaited: Awaited::new(Arc::clone(pulse)),
-        });
-        wait.poll_over(context)
+        if self.wait.is_none() {
+            self.wait = self.unread.as_ref().map(|unread| Wait {
+                deadline: Box::pin(sleep(self.limit)),
+                place: unread.enter(),
+                _awaited: Awaited::new(Arc::clone(&self.pulse)),
+            });
+        }
+        let wait = self.wait.as_mut();
+        wait.map_or(Poll::Pending, |wait| wait.poll_over(context))
     }
 }
 
@@ -104,17 +115,16 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let too_slow = Poll::Ready(Some(Err(BodyError::too_slow(self.limit))));
         // A peer that always has one more byte ready must not escape the deadline.
         if let Some(wait) = &mut self.wait
             && wait.deadline.as_mut().poll(context).is_ready()
         {
-            return too_slow;
+            return self.too_slow();
         }
         // What has come is taken, although others need the place.
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) else {
             ready!(self.poll_over(context));
-            return too_slow;
+            return self.too_slow();
         };
         if frame.is_none() || self.incoming.is_end_stream() {
             self.wait = None;

@@ -12,6 +12,7 @@ use hyper_util::service::TowerToHyperService;
 
 use super::body::{RequestBody, ResponseBody};
 use super::limits::Limits;
+use super::parked::Parked;
 use super::pulse::{InFlight, Pulse};
 use super::request_head;
 
@@ -19,7 +20,7 @@ use super::request_head;
 pub(super) fn guard<S, B>(
     service: S,
     limits: Limits,
-    pulse: Arc<Pulse>,
+    (pulse, parked): (Arc<Pulse>, Parked),
 ) -> impl Service<
     Request<Incoming>,
     Response = Response<ResponseBody<B>>,
@@ -43,7 +44,7 @@ where
         let is_head = request.method() == Method::HEAD;
         let in_flight = InFlight::start(Arc::clone(&pulse));
         // What is refused is dropped here, and not kept until its answer is sent.
-        let admitted = admit(request, &limits, &pulse);
+        let admitted = admit(request, &limits, (&pulse, &parked));
         let answer = admitted.map(|request| service.call(request));
         async move {
             let mut response = match answer {
@@ -66,14 +67,14 @@ where
 fn admit(
     request: Request<Incoming>,
     limits: &Limits,
-    pulse: &Arc<Pulse>,
+    (pulse, parked): (&Arc<Pulse>, &Parked),
 ) -> Result<Request<RequestBody>, StatusCode> {
     let refusal = request_head::refusal(&request, limits);
     let (head, incoming) = request.into_parts();
     let has_body = !incoming.is_end_stream();
     let admitted = match refusal {
         Some(status) => Err(status),
-        None => RequestBody::admit(incoming, limits.request_body, Arc::clone(pulse))
+        None => RequestBody::admit(incoming, limits.request_body, (pulse, parked))
             .ok_or(StatusCode::SERVICE_UNAVAILABLE),
     };
     if admitted.is_err() && has_body {

@@ -14,16 +14,19 @@ use super::limits::Limits;
 
 /// All such requests of one server. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Parked {
+pub(super) struct Parked(Arc<Requests>);
+
+#[derive(Debug)]
+struct Requests {
     most_unread: usize,
     most_awaited: usize,
-    unread: Arc<AtomicUsize>,
-    line: Arc<Mutex<Line>>,
+    unread: AtomicUsize,
+    line: Mutex<Line>,
 }
 
 /// A request whose body has not come whole, as long as that is so.
 #[derive(Debug)]
-pub(super) struct Unread(Arc<AtomicUsize>);
+pub(super) struct Unread(Parked);
 
 /// Those that wait, by the order in which they came.
 #[derive(Debug, Default)]
@@ -47,38 +50,39 @@ pub(super) struct Place {
     parked: Parked,
 }
 
-impl Default for Parked {
-    fn default() -> Self {
-        Self::new(&Limits::default())
-    }
-}
-
 impl Parked {
     /// Room for as many as the limits say.
     pub(super) fn new(limits: &Limits) -> Self {
-        Self {
+        Self(Arc::new(Requests {
             most_unread: limits.unread_bodies,
             most_awaited: limits.awaited_bodies,
-            unread: Arc::default(),
-            line: Arc::default(),
-        }
+            unread: AtomicUsize::default(),
+            line: Mutex::default(),
+        }))
     }
 
     /// Lets in a request whose body is to be read, if there is room.
     pub(super) fn admit(&self) -> Option<Unread> {
-        let before = self.unread.fetch_add(1, Ordering::AcqRel);
-        let admitted = Unread(Arc::clone(&self.unread));
-        (before < self.most_unread).then_some(admitted)
+        let before = self.0.unread.fetch_add(1, Ordering::AcqRel);
+        let admitted = Unread(self.clone());
+        (before < self.0.most_unread).then_some(admitted)
     }
 
-    /// A place at the end of the line. If it is full, the first in it has to go.
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Unread {
+    /// A place at the end of the line of those that are waited for. If it is full, the first in it has
+    /// to go.
     pub(super) fn enter(&self) -> Place {
         let notice = Arc::new(Notice::default());
-        let mut line = self.line();
+        let mut line = self.0.line();
         let number = line.next;
         line.next += 1;
         line.waiting.insert(number, Arc::clone(&notice));
-        let first = if line.waiting.len() > self.most_awaited {
+        let first = if line.waiting.len() > self.0.0.most_awaited {
             line.waiting.pop_first()
         } else {
             None
@@ -91,18 +95,14 @@ impl Parked {
         Place {
             number,
             notice,
-            parked: self.clone(),
+            parked: self.0.clone(),
         }
-    }
-
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.0.unread.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -132,19 +132,23 @@ mod tests {
 
     use super::*;
 
-    fn parked(most_awaited: usize) -> Parked {
+    fn parked(most_unread: usize, most_awaited: usize) -> Parked {
         Parked::new(&Limits {
-            unread_bodies: 2,
+            unread_bodies: most_unread,
             awaited_bodies: most_awaited,
             ..Limits::default()
         })
     }
 
+    /// As many as are asked for, none of whose bodies has come whole.
+    fn unread<const N: usize>(parked: &Parked) -> [Unread; N] {
+        std::array::from_fn(|_| parked.admit().unwrap())
+    }
+
     #[test]
     fn one_too_many_is_not_let_in_until_another_is_gone() {
-        let parked = parked(2);
-        let first = parked.admit().unwrap();
-        let _second = parked.admit().unwrap();
+        let parked = parked(2, 2);
+        let [first, _second] = unread(&parked);
         for _ in 0..3 {
             assert!(parked.admit().is_none());
         }
@@ -160,20 +164,21 @@ mod tests {
 
     #[test]
     fn for_one_too_many_the_first_has_to_go() {
-        let parked = parked(2);
-        let [first, second] = [parked.enter(), parked.enter()];
+        let own: [Unread; 3] = unread(&parked(3, 2));
+        let [first, second] = [own[0].enter(), own[1].enter()];
         assert!(!has_to_go(&first));
-        let third = parked.enter();
+        let third = own[2].enter();
         assert!(has_to_go(&first));
         assert!(!has_to_go(&second) && !has_to_go(&third));
     }
 
     #[test]
     fn who_leaves_makes_room() {
-        let parked = parked(2);
-        let [first, second] = [parked.enter(), parked.enter()];
+        let parked = parked(3, 2);
+        let own: [Unread; 3] = unread(&parked);
+        let [first, second] = [own[0].enter(), own[1].enter()];
         drop(second);
-        let third = parked.enter();
+        let third = own[2].enter();
         assert!(!has_to_go(&first) && !has_to_go(&third));
         drop((first, third));
         assert!(parked.line().waiting.is_empty());
@@ -181,10 +186,10 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_to_go_is_woken() {
-        let parked = parked(1);
-        let first = parked.enter();
+        let [one, other] = unread(&parked(2, 1));
+        let first = one.enter();
         let needed = poll_fn(|context| first.poll_needed(context));
-        let next = async { parked.enter() };
+        let next = async { other.enter() };
         let ((), second) = tokio::join!(needed, next);
         assert!(!has_to_go(&second));
     }

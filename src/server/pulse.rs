@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use super::limits::Limits;
-use super::parked::Parked;
 
 /// What a peer has to take of a response to begin its wait anew; less is only a show of reading.
 const STEP_BYTES: usize = 16 * 1024;
@@ -41,8 +40,6 @@ pub(super) enum Phase {
 /// The counts of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
-    /// Where its requests wait for their bodies, beside those of all connections.
-    parked: Parked,
     /// Requests whose bodies are waited for.
     awaited: AtomicUsize,
     is_http2: AtomicBool,
@@ -67,18 +64,6 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new(parked: Parked) -> Self {
-        Self {
-            parked,
-            ..Self::default()
-        }
-    }
-
-    /// Where its requests wait for their bodies.
-    pub(super) fn parked(&self) -> &Parked {
-        &self.parked
-    }
-
     pub(super) fn note_http2(&self) {
         self.is_http2.store(true, Relaxed);
     }

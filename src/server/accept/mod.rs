@@ -168,14 +168,15 @@ impl<F> Hall<F> {
         let is_tls = tls.is_some();
         let opening = Connection::open(socket, tls, self.limits, self.stage.subscribe());
         let make_service = Arc::clone(&self.make_service);
-        let pulse = Arc::new(Pulse::new(self.parked.clone()));
+        let pulse = Arc::new(Pulse::default());
+        let parked = self.parked.clone();
         let counts = Arc::clone(&pulse);
         let task = self.connections.spawn(async move {
             let _permit = permit;
             let outcome = async {
                 let connection = opening.await?;
                 let service = make_service(Peer { address, is_tls });
-                connection.serve(service, counts).await
+                connection.serve(service, (counts, parked)).await
             };
             if let Err(error) = outcome.await {
                 log(&error);

@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use super::body::RequestBody;
 use super::exchange;
 use super::limits::Limits;
+use super::parked::Parked;
 use super::pulse::{Phase, Pulse};
 use super::transport::{Channel, Socket, Transport};
 use super::watchdog::Watchdog;
@@ -101,7 +102,7 @@ impl Connection {
     pub(super) async fn serve<S, B>(
         self,
         service: S,
-        pulse: Arc<Pulse>,
+        (pulse, parked): (Arc<Pulse>, Parked),
     ) -> Result<(), ConnectionError>
     where
         S: tower_service::Service<
@@ -115,7 +116,7 @@ impl Connection {
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
     {
         let transport = TokioIo::new(Transport::new(self.channel, Arc::clone(&pulse)));
-        let service = exchange::guard(service, self.limits, Arc::clone(&pulse));
+        let service = exchange::guard(service, self.limits, (Arc::clone(&pulse), parked));
         let watchdog = Watchdog::new(Arc::clone(&pulse), self.limits);
         if self.is_http2 {
             pulse.note_http2();
