@@ -89,6 +89,9 @@ fn the_error_page_may_be_at_any_path_that_is_free() {
         ]);
         assert_eq!(settings.endpoints.error_uri, uri);
     }
+    // Where nobody has chosen one, nobody could choose another.
+    let settings = settings(&[("SENTINEL_ROUTE_PREFIX", "/healthz")]);
+    assert_eq!(settings.endpoints.error_uri, "/healthz/errors");
 }
 
 #[test]
