@@ -143,28 +143,34 @@ async fn client_user_tokens_and_credentials_outlive_a_kill() {
     assert_eq!(after.endpoint(&after.login().await.access).await.body, DEMO);
 }
 
+/// Runs commands of an administrator, each with its input.
+async fn administer(place: &Place, server: &Printed, commands: &[(&str, &str)]) {
+    for (arguments, input) in commands {
+        let line = format!("{arguments} --url {}", server.origin);
+        let ended = place.run_with_input(&line, input).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_changed_user_is_told_and_an_unfit_client_is_not_printed() {
     let place = Place::new();
     let mut server = place.start(START);
     let before = Printed::by(&mut server).await;
-    let console = format!("--url {}", before.origin);
-    for (arguments, input) in [
-        ("client add --type confidential --name dev".to_owned(), ""),
+    let disable = format!("client disable {}", before.client_id);
+    let commands = [
+        ("client add --type confidential --name dev", ""),
         (
-            "client add --type public --name dev --grant-type refresh_token".to_owned(),
+            "client add --type public --name dev --grant-type refresh_token",
             "",
         ),
-        (format!("client disable {}", before.client_id), ""),
+        (disable.as_str(), ""),
         (
-            "user set-password jonas --password-stdin".to_owned(),
+            "user set-password jonas --password-stdin",
             "another pass 1\n",
         ),
-    ] {
-        let line = format!("{arguments} {console}");
-        let ended = place.run_with_input(&line, input).await;
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-    }
+    ];
+    administer(&place, &before, &commands).await;
     server.signal("TERM");
     server.ended(PATIENCE).await;
 
@@ -189,15 +195,12 @@ async fn a_changed_user_is_told_and_an_unfit_client_is_not_printed() {
 async fn a_user_that_was_made_anew_is_not_taken_for_the_one_that_dev_made() {
     let place = Place::new();
     let mut server = place.start(START);
-    let console = format!("--url {}", Printed::by(&mut server).await.origin);
-    for (arguments, input) in [
+    let before = Printed::by(&mut server).await;
+    let commands = [
         ("user delete jonas", ""),
         ("user add jonas --password-stdin", "another pass 1\n"),
-    ] {
-        let line = format!("{arguments} {console}");
-        let ended = place.run_with_input(&line, input).await;
-        assert_eq!(ended.code, Some(0), "{ended:?}");
-    }
+    ];
+    administer(&place, &before, &commands).await;
     server.signal("TERM");
     server.ended(PATIENCE).await;
     let mut server = place.start(START);
