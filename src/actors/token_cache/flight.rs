@@ -235,7 +235,7 @@ pub(super) fn on_event(local: &LocalCopy, connection: u64, event: CacheEvent) {
     }
 }
 
-/// Waits for the truth within its part of a verification.
+/// Waits for the truth for so long.
 pub(super) async fn within_budget<T>(
     budget: Duration,
     asked: impl Future<Output = Result<T, StoreError>>,
